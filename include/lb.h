@@ -1,0 +1,256 @@
+/*
+ * lb.h - balance calls to LLM HTTP APIs, from any language.
+ *
+ * An engine owns sockets, timers, pools and policy state, and runs them on one
+ * thread of its own.  You start a call with an HTTP request; the engine picks an
+ * upstream, limits, retries and fails over; and events about the call arrive,
+ * in batches, on a queue that you poll.
+ *
+ *     lb_engine *e; lb_queue *q; lb_call c; lb_event ev[64];
+ *     lb_engine_open(NULL, json, json_len, &e, NULL);
+ *     lb_queue_open(e, NULL, &q, NULL);
+ *     lb_call_start(e, q, NULL, head, head_len, body, body_len, &c, NULL);
+ *     for (int n; (n = lb_queue_poll(q, ev, 64, -1)) > 0;) { ... }
+ *
+ * Rules that hold for every function here
+ *
+ *   Threads   [any] may be called from any thread at any time.  [one] must not
+ *             run at the same time as itself on the same object.  [blocks] may
+ *             wait; nothing else does.  No function may be called from a wake or
+ *             deliver function unless it is marked [cb].
+ *   Memory    What you pass in is read before the function returns and never
+ *             kept.  What you get back says who frees it; `char *` results are
+ *             freed with lb_free.  Event data is lent until the next poll of the
+ *             same queue.
+ *   Strings   A pointer and a length, UTF-8, never assumed to end in NUL; every
+ *             `const char *` that is returned does end in NUL.
+ *   Errors    An lb_status, 0 for success.  `err` may be NULL.  There is no
+ *             last-error state, thread-local or otherwise.
+ *   Options   Begin with struct_size.  NULL, or zero in a field, is the default.
+ *             A longer struct than this library knows is accepted while its
+ *             unknown tail is zero, and is otherwise LB_UNSUPPORTED.
+ *   Stability Everything in this header is ABI-stable within LB_ABI, except what
+ *             is under LB_UNSTABLE.
+ */
+#ifndef LB_H
+#define LB_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(_WIN32) && defined(LB_BUILD)
+#define LB_API __declspec(dllexport)
+#elif defined(_WIN32) && !defined(LB_STATIC)
+#define LB_API __declspec(dllimport)
+#elif defined(__GNUC__)
+#define LB_API __attribute__((visibility("default")))
+#else
+#define LB_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Version ------------------------------------------------------------ */
+
+#define LB_ABI 1
+#define LB_VERSION_NUMBER 0x000100 /* 0.1.0 */
+
+LB_API uint32_t lb_abi(void);                /* [any][cb] LB_ABI of the library that was linked. */
+LB_API uint32_t lb_version_number(void);     /* [any][cb] Its LB_VERSION_NUMBER. */
+LB_API const char *lb_build_info(void);      /* [any][cb] One line of JSON: version, dependencies, linkage. */
+
+/* ---- Status ------------------------------------------------------------- */
+
+#define LB_STATUS_MAP(X)                                                        \
+  X(OK, 0, "success")                                                           \
+  /* What a function returns at once: the caller's mistake, or the engine's. */ \
+  X(INVALID, -1, "an argument is not valid")                                    \
+  X(UNSUPPORTED, -2, "this build does not know that option")                    \
+  X(CONFIG, -3, "the configuration is not valid")                               \
+  X(CLOSED, -4, "the engine or queue is closed")                                \
+  X(GONE, -5, "the call has already ended")                                     \
+  X(FULL, -6, "calls_max calls are already in flight")                          \
+  X(FORKED, -7, "the engine belongs to another process")                        \
+  X(INTERNAL, -8, "a defect in lb; please report it")                           \
+  /* How a call ended. */                                                       \
+  X(CANCELLED, -32, "cancelled by the caller")                                  \
+  X(DEADLINE, -33, "the deadline passed")                                       \
+  X(NO_UPSTREAM, -34, "no upstream may take the call now")                      \
+  X(LIMITED, -35, "a local limit refused the call")                             \
+  X(CONNECT, -36, "no connection could be made")                                \
+  X(TLS, -37, "the TLS handshake failed")                                       \
+  X(PROTOCOL, -38, "the upstream broke its protocol")                           \
+  X(UPSTREAM, -39, "the upstream answered with an error")                       \
+  X(BROKEN, -40, "the stream broke after its head was delivered")               \
+  X(TOO_LARGE, -41, "a configured size was exceeded")
+
+typedef int32_t lb_status;
+enum {
+#define LB_STATUS_X(name, value, text) LB_##name = value,
+  LB_STATUS_MAP(LB_STATUS_X)
+#undef LB_STATUS_X
+  LB_STATUS_RESERVED = -65536
+};
+
+LB_API const char *lb_status_name(lb_status status); /* [any][cb] "DEADLINE"; never NULL. */
+LB_API const char *lb_status_text(lb_status status); /* [any][cb] "the deadline passed"; never NULL. */
+LB_API int32_t lb_status_retryable(lb_status status); /* [any][cb] 1 when the same call may succeed later. */
+
+typedef struct lb_error {
+  uint32_t struct_size; /* Set it before the call. */
+  lb_status status;
+  char where[120];   /* JSON pointer into the configuration, or "". */
+  char message[384]; /* One sentence, always ends in NUL. */
+} lb_error;
+
+/* ---- Engine ------------------------------------------------------------- */
+
+typedef struct lb_engine lb_engine;
+
+enum {
+  LB_ENGINE_DRIVEN = 1 << 0, /* No thread: the caller runs lb_engine_turn. */
+  LB_ENGINE_SECRETS = 1 << 1 /* The configuration may name secrets as {"env": NAME} or {"file": PATH}. */
+};
+
+typedef struct lb_engine_options {
+  uint32_t struct_size;
+  uint32_t flags;     /* LB_ENGINE_* */
+  uint64_t seed;      /* Of every random choice; 0 takes one from the system. */
+  uint32_t calls_max; /* Calls in flight; 0: 65536. */
+  uint32_t log_level; /* LB_EVENT_LOG on the first queue: 0 none, 1 error, 2 warn, 3 info, 4 debug. */
+} lb_engine_options;
+
+/* [any] Checks `config` (JSON or YAML) without opening anything or reading a secret.  err->where is a JSON
+   pointer to the fault, err->message says what to write instead. */
+LB_API lb_status lb_config_check(const char *config, size_t config_len, lb_error *err);
+/* [any][cb] The JSON Schema of the configuration, defaults included. */
+LB_API const char *lb_config_schema(void);
+
+/* [any] Opens an engine and starts its thread. */
+LB_API lb_status lb_engine_open(const lb_engine_options *options, const char *config, size_t config_len,
+                                lb_engine **out, lb_error *err);
+/* [any] Replaces the whole configuration, or changes nothing and says why. */
+LB_API lb_status lb_engine_configure(lb_engine *engine, const char *config, size_t config_len, lb_error *err);
+/* [any] Stops taking calls; cancels what is left after `drain_ms`; then LB_EVENT_CLOSED on each queue. */
+LB_API lb_status lb_engine_close(lb_engine *engine, uint32_t drain_ms);
+/* [one][blocks] Closes with no drain if need be, joins the thread, frees.  On the engine's own thread it
+   detaches instead of joining.  NULL is fine. */
+LB_API void lb_engine_free(lb_engine *engine);
+
+/* LB_ENGINE_DRIVEN only: poll the fd for reading, at most that long, then turn. */
+LB_API intptr_t lb_engine_fd(const lb_engine *engine);     /* [any] -1 where there is none. */
+LB_API int32_t lb_engine_timeout_ms(lb_engine *engine);    /* [one] -1 is for ever. */
+LB_API lb_status lb_engine_turn(lb_engine *engine);        /* [one] One turn, never waits. */
+
+/* [any] Where listener `name` is bound, as "host:port"; the length, whether it fit or not. */
+LB_API int32_t lb_engine_address(lb_engine *engine, const char *name, size_t name_len, char *out, size_t cap);
+/* [any] A snapshot: format 0 is JSON, 1 is the Prometheus text format. Free with lb_free. */
+LB_API char *lb_engine_stats(lb_engine *engine, uint32_t format, size_t *len);
+
+/* ---- Queue and events --------------------------------------------------- */
+
+typedef struct lb_queue lb_queue;
+typedef uint64_t lb_call; /* Never 0, never reused within an engine. */
+
+/*
+ * The events of a call are  ATTEMPT* (HEAD (DATA | ATTEMPT)*)? DONE.  There is
+ * exactly one DONE, and it is the last.
+ */
+enum {
+  LB_EVENT_ATTEMPT = 1, /* A try ended without ending the call; only if asked for. */
+  LB_EVENT_HEAD = 2,    /* code: HTTP status; data: header lines, "name: value\r\n" each. */
+  LB_EVENT_DATA = 3,    /* data: body bytes, or one SSE event, as `delivery` says. */
+  LB_EVENT_DONE = 4,    /* status: how it ended; user_data is yours again. */
+  LB_EVENT_LOG = 5,     /* code: level; data: one line of JSON. */
+  LB_EVENT_CLOSED = 6   /* The engine has closed; nothing follows on this queue. */
+};
+
+typedef struct lb_event { /* 64 bytes on 64-bit targets, for ever. */
+  lb_call call;
+  uint64_t user_data;
+  uint64_t time_ns; /* Monotonic, of the turn that made the event. */
+  const void *data;
+  uint64_t size;
+  const void *detail; /* For lb_event_u64 and lb_event_text. */
+  uint32_t kind;
+  lb_status status;
+  uint32_t code;
+  uint32_t flags;
+} lb_event;
+
+#define LB_FIELD_MAP(X)                                                        \
+  X(TOKENS_IN, 1) X(TOKENS_OUT, 2) X(TOKENS_CACHED, 3) X(ATTEMPTS, 4)          \
+  X(QUEUED_NS, 5) X(FIRST_BYTE_NS, 6) X(TOTAL_NS, 7) X(RETRY_AFTER_MS, 8)      \
+  X(UPSTREAM, 64) X(MODEL, 65) X(MESSAGE, 66) X(REQUEST_ID, 67)
+
+enum {
+#define LB_FIELD_X(name, value) LB_FIELD_##name = value,
+  LB_FIELD_MAP(LB_FIELD_X)
+#undef LB_FIELD_X
+  LB_FIELD_RESERVED = 65536
+};
+
+LB_API int32_t lb_event_u64(const lb_event *event, uint32_t field, uint64_t *out);                   /* [any][cb] 1 if it has it. */
+LB_API int32_t lb_event_text(const lb_event *event, uint32_t field, const char **out, size_t *len);  /* [any][cb] Lent like data. */
+
+typedef struct lb_queue_options {
+  uint32_t struct_size;
+  uint32_t flags;
+  /* Called on the engine's thread when events wait and no poll has seen them. */
+  void (*wake)(void *ctx);
+  /* Instead of queueing: called on the engine's thread, once a turn, with a batch. */
+  void (*deliver)(void *ctx, const lb_event *events, size_t count);
+  void *ctx;
+} lb_queue_options;
+
+/* [any] Opens a queue; an engine may have several. */
+LB_API lb_status lb_queue_open(lb_engine *engine, const lb_queue_options *options, lb_queue **out, lb_error *err);
+/* [one][blocks if timeout_ms] Takes up to `cap` events; ends the loan of the last batch. Count, or a status. */
+LB_API int32_t lb_queue_poll(lb_queue *queue, lb_event *out, size_t cap, int32_t timeout_ms);
+/* [any] Readable when events came after an empty poll; the next poll clears it, and reading it too is
+   harmless.  For epoll, kqueue, netpoll.  -1 where there is none. */
+LB_API intptr_t lb_queue_fd(lb_queue *queue);
+/* [one][blocks] Cancels the queue's calls; once it returns, wake and deliver never run again. */
+LB_API void lb_queue_close(lb_queue *queue);
+
+/* ---- Calls -------------------------------------------------------------- */
+
+enum {
+  LB_DELIVER_BYTES = 0,  /* The body as it came, dechunked. */
+  LB_DELIVER_EVENTS = 1, /* One DATA for each server-sent event. */
+  LB_DELIVER_WHOLE = 2   /* One DATA with the whole body. */
+};
+
+typedef struct lb_call_options { /* Scalars only, so that cgo can pass it. */
+  uint32_t struct_size;
+  uint32_t delivery;      /* LB_DELIVER_* */
+  uint64_t user_data;     /* Comes back in every event of the call. */
+  uint32_t deadline_ms;   /* 0: the route's. */
+  uint32_t window_bytes;  /* Delivered and not yet credited; 0: the route's. */
+  int32_t priority;       /* Higher is served first when the call has to wait. */
+  uint32_t flags;         /* 1: ATTEMPT events too. */
+} lb_call_options;
+
+/*
+ * [any] Starts a call.  `head` is an HTTP/1.1 request head, "POST /v1/... " and
+ * header lines, with or without the blank line; `x-lb-*` lines carry what the
+ * gateway takes too: x-lb-route, x-lb-affinity, x-lb-idempotency-key.
+ */
+LB_API lb_status lb_call_start(lb_engine *engine, lb_queue *queue, const lb_call_options *options,
+                               const char *head, size_t head_len, const void *body, size_t body_len,
+                               lb_call *out, lb_error *err);
+/* [any][cb] Says that `bytes` of delivered data were consumed; reading goes on. */
+LB_API lb_status lb_call_credit(lb_engine *engine, lb_call call, uint64_t bytes);
+/* [any][cb] Asks for an early DONE; harmless on a call that has ended. */
+LB_API lb_status lb_call_cancel(lb_engine *engine, lb_call call);
+
+/* ---- Memory ------------------------------------------------------------- */
+
+LB_API void lb_free(void *ptr); /* [any][cb] Frees what a function here said to free. NULL is fine. */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,43 @@
+// A small seeded generator (splitmix64: Steele, Lea, Flood 2014). One seed an engine, split by purpose, so
+// that a new draw for one purpose does not disturb the replay of another.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace lb {
+
+class Rng {
+ public:
+  explicit constexpr Rng(uint64_t seed) : state_(seed) {}
+
+  constexpr uint64_t next() {
+    state_ += 0x9e3779b97f4a7c15u;
+    uint64_t z = state_;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+  }
+
+  // Uniform in [0, bound); bound > 0. Multiply-shift: the bias is below bound / 2^64.
+  constexpr uint64_t below(uint64_t bound) {
+    return static_cast<uint64_t>((static_cast<unsigned __int128>(next()) * bound) >> 64);
+  }
+
+  // Uniform in [0, 1).
+  constexpr double unit() { return static_cast<double>(next() >> 11) * 0x1.0p-53; }
+
+  // An independent stream for `purpose`, the same for the same seed.
+  constexpr Rng split(std::string_view purpose) const {
+    uint64_t hash = 0xcbf29ce484222325u;  // FNV-1a, 64 bits.
+    for (char c : purpose) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+    Rng child(state_ ^ hash);
+    child.next();
+    return child;
+  }
+
+ private:
+  uint64_t state_;
+};
+
+}  // namespace lb

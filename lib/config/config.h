@@ -1,0 +1,153 @@
+// The configuration: one JSON or YAML document in, one immutable value out, or an error that names the place and
+// the remedy. The table in schema.def yields the checks, the defaults, the documentation and the JSON Schema.
+// No I/O: secrets are read through `Secrets`, which the host passes in.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "policy/facts.h"
+
+namespace lb {
+
+struct Url {
+  bool tls = false;
+  std::string host;  // Without brackets for IPv6.
+  uint16_t port = 0;
+  std::string path;  // "" or "/openai/v1": no trailing slash.
+  std::string authority() const;  // "host" or "host:port": what the Host field says.
+};
+
+enum class DeploymentKind : uint8_t { http, echo };
+enum class Dialect : uint8_t { openai };
+
+struct HeaderPair {
+  std::string name;
+  std::string value;
+};
+
+struct TlsConfig {
+  std::string ca;           // Path of a PEM file; "" the system's bundle.
+  std::string ca_pem;       // Its contents, read at configure time where the host allows.
+  std::string cert_pem;     // Client certificate.
+  std::string key_pem;
+  std::string server_name;  // "" the host of the URL.
+  bool verify = true;
+};
+
+struct ProxyConfig {
+  std::string host;  // "" none.
+  uint16_t port = 0;
+  std::string authorization;  // "Basic ..." from user:password in its URL.
+};
+
+// Phase deadlines of an attempt; zero is never allowed, the schema has a range.
+struct Timeouts {
+  Duration connect;   // DNS, TCP, proxy and TLS together.
+  Duration head;      // From the last byte of the request to the response head.
+  Duration content;   // From the head to the first content.
+  Duration idle;      // Between two reads of a response body.
+};
+
+struct ModelConfig {
+  std::string name;       // As callers ask for it.
+  std::string as;         // As the upstream knows it; equal to `name` by default.
+  uint64_t rpm = 0;       // Requests per minute; 0: no limit.
+  uint64_t tpm = 0;       // Tokens per minute, input and output; 0: no limit.
+  uint32_t concurrency = 0;  // Calls at a time; 0: no limit.
+};
+
+struct Deployment {
+  std::string name;
+  DeploymentKind kind = DeploymentKind::http;
+  Dialect dialect = Dialect::openai;
+  Url url;
+  std::string key;                  // The secret itself; "" none. Never printed.
+  std::vector<HeaderPair> headers;  // Added to each request.
+  std::vector<ModelConfig> models;  // Empty: takes every model, by the name it was asked for.
+  double weight = 1;
+  TlsConfig tls;
+  ProxyConfig proxy;
+  Timeouts timeouts;
+  uint32_t connections_max = 0;     // Of this deployment; more calls wait.
+  Duration keep_alive;              // An idle connection is closed after this.
+  // echo: what it answers.
+  uint32_t echo_events = 0;         // Content events of a stream.
+  Duration echo_delay;              // Before each of them.
+
+  // The entry for `model`, or null. With no entries every model fits: see `models`.
+  const ModelConfig* find_model(std::string_view model) const;
+  bool serves(std::string_view model) const { return models.empty() || find_model(model); }
+};
+
+// Where the bytes before the first content are released to the caller: design.md §0.
+enum class CommitOn : uint8_t { content, head };
+
+struct Route {
+  std::string model;                         // "*" takes what no other route names.
+  std::vector<std::vector<uint32_t>> tiers;  // Indices of deployments.
+  policy::Balance balance = policy::Balance::p2c;
+  uint32_t retries = 0;      // Attempts after the first.
+  Duration deadline;         // Of the whole call.
+  Duration wait;             // How long a call may wait for a target; zero: it fails at once with the true wait.
+  uint32_t window_bytes = 0;  // Delivered to the caller and not yet consumed.
+  uint32_t replay_bytes = 0;  // Request body kept for another attempt; a longer one is sent once.
+  uint32_t hold_bytes = 0;    // Response held before the first content; when full, the call commits.
+  CommitOn commit_on = CommitOn::content;
+};
+
+struct Listen {
+  std::string name;     // For lb_engine_address; "default" for the first without a name.
+  std::string address;  // "127.0.0.1:8080", "[::1]:0", "unix:/run/lb.sock".
+};
+
+// Limits of the gateway and of the engine, all named in the schema.
+struct Limits {
+  uint32_t head_bytes = 0;           // Of a request or response head.
+  uint64_t body_bytes = 0;           // Of a request body; more is 413.
+  uint64_t replay_bytes_total = 0;   // All bodies kept for replay together; beyond it a body is sent once.
+  uint32_t connections = 0;          // Inbound, all listeners together; accepting pauses there.
+  uint32_t waiting = 0;              // Calls that wait for a target.
+  Duration head_timeout;             // For a client to send a request head.
+  Duration body_timeout;             // Between two reads of a request body.
+  Duration idle_timeout;             // Of an inbound connection between requests.
+  Duration dns_ttl;                  // How long an answer of the resolver is used.
+};
+
+struct Config {
+  std::vector<Listen> listen;
+  std::vector<Deployment> deployments;
+  std::vector<Route> routes;  // Also one for each model that deployments name and no route does.
+  Limits limits;
+
+  // The route for a model: its own, else "*", else null.
+  const Route* find_route(std::string_view model) const;
+};
+
+// Reads secrets for the host. Absent: {env} and {file} are refused with a clear error.
+struct Secrets {
+  virtual ~Secrets() = default;
+  virtual Result<std::string> env(std::string_view name) = 0;
+  virtual Result<std::string> file(std::string_view path) = 0;  // Without a trailing newline.
+};
+
+// How to treat {env: NAME} and {file: PATH}: read them, or only check their shape (lb_config_check).
+enum class SecretUse : uint8_t { read, check };
+
+// JSON when the first byte that is not white space is '{', else YAML.
+Result<std::shared_ptr<const Config>> parse_config(std::string_view text, Secrets* secrets, SecretUse use);
+
+// From the same table: the JSON Schema, and Markdown for people.
+std::string config_schema();
+std::string config_reference();
+
+// Parses "https://host:port/path". `where` of the error is left empty.
+Result<Url> parse_url(std::string_view text);
+
+}  // namespace lb

@@ -1,0 +1,119 @@
+// The OpenAI dialect, as far as routing needs it: which paths there are, what a request asks for, what class an
+// answer falls into, when a stream has begun to carry content and whether it has ended well.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/time.h"
+#include "wire/http1.h"
+#include "wire/scan.h"
+#include "wire/sse.h"
+
+namespace lb {
+
+// reference/wire.md §9: one class for every way in which an upstream fails.
+enum class ErrorClass : uint8_t {
+  none,
+  bad_request,      // 400, 413, 422: the caller's own mistake.
+  context_length,   // 400 with code context_length_exceeded.
+  content_filter,   // 400 with code content_filter.
+  auth,             // 401, 403.
+  billing,          // 402, or 429 with code insufficient_quota.
+  rate_limit,       // 429.
+  overloaded,       // 503, 529.
+  server,           // Other 5xx, and answers that make no sense.
+  not_found,        // 404.
+  timeout,          // 408, 409, and lb's own phase deadlines.
+  connect,          // DNS, TCP or TLS failed: nothing was sent.
+  broken,           // The connection or the protocol broke after the request was sent.
+};
+const char* error_class_name(ErrorClass value);
+
+// What lb reads of a request body while it goes by.
+class OpenAiRequest {
+ public:
+  OpenAiRequest();
+  bool feed(std::string_view bytes) { return scan_.feed(bytes); }
+  const JsonScan& scan() const { return scan_; }
+  bool has_model() const;             // The value of `model` has come whole.
+  std::string model() const;          // "" if absent.
+  uint64_t model_begin() const;       // Where its value stands: what a splice replaces, quotes included.
+  uint64_t model_end() const;
+  bool model_repeated() const;        // Two of them: refused, for the upstream might read the other one.
+  bool stream() const;
+  uint64_t output_tokens_max() const;  // max_completion_tokens, max_output_tokens or max_tokens; 0 if absent.
+
+ private:
+  JsonScan scan_;
+};
+
+struct Usage {
+  std::optional<uint64_t> input;   // Absent is absent, never zero.
+  std::optional<uint64_t> output;
+  std::optional<uint64_t> cached;
+};
+
+// What an error response says. `body` is its first bytes (whole when short).
+struct ErrorFacts {
+  ErrorClass what = ErrorClass::none;
+  std::optional<Duration> retry_after;  // Clamped to 0 .. 24 h.
+  std::string message;                  // error.message, cut at 300 bytes; "" if none was found.
+};
+// For a response with a status of 400 or more, or with 200 and an `error` member in its body.
+// `unix_now_s` serves HTTP dates without a Date header of their own; 0 where no wall clock is at hand.
+ErrorFacts openai_error(const Head& head, std::string_view body, int64_t unix_now_s);
+
+// Retry-After in all its forms, in the order of reference/wire.md §9: retry-after-ms, retry-after (integer, decimal,
+// duration such as 6m0s, HTTP date relative to the Date header), google.rpc.RetryInfo in the body, the reset of the
+// dimension that is exhausted (x-ratelimit-remaining-* = 0). Clamped to 0 .. 24 h; absent when none is there.
+std::optional<Duration> retry_after(const Head& head, std::string_view body, int64_t unix_now_s);
+
+// Follows an answer of status 200 and says when it may be committed to, and how it ended.
+class OpenAiAnswer {
+ public:
+  enum class Form : uint8_t { json, events, other };  // From the content type.
+  enum class Sign : uint8_t {
+    life,      // Bytes without content: comments, role deltas, reasoning deltas.
+    content,   // The first content (text, a tool call, a refusal, or a finish reason).
+    error,     // An error member: before content the call fails over.
+  };
+
+  // `responses`: the answer of /v1/responses, whose events have types.
+  OpenAiAnswer(Form form, bool responses);
+  static Form form_of(std::string_view content_type);
+
+  // One whole event of a stream (Form::events).
+  Sign event(const SseEvent& event);
+  // Bytes of a JSON body (Form::json). `content` when a member other than an error has come whole; `error` likewise.
+  Sign bytes(std::string_view bytes);
+
+  bool finished() const;       // A finish reason, a terminal event, [DONE], or a complete JSON value.
+  bool failed() const;         // An error event or member came.
+  std::string error_text() const;  // The raw JSON of the error event, or "".
+  uint32_t malformed() const;  // Events whose data was not JSON: skipped and counted.
+  const Usage& usage() const;
+
+ private:
+  Form form_;
+  bool responses_;
+  bool content_ = false, finished_ = false, failed_ = false;
+  uint32_t malformed_ = 0;
+  std::string error_text_;
+  Usage usage_;
+  JsonScan scan_;
+};
+
+// The operation that a path stands for, and its part after the version: "/v1/chat/completions" -> "/chat/completions".
+enum class Operation : uint8_t { chat, completions, embeddings, responses };
+std::optional<Operation> openai_operation(std::string_view path);
+std::string_view openai_operation_path(Operation operation);
+
+// {"error":{"message":...,"type":...,"param":null,"code":...}} as OpenAI writes it.
+std::string openai_error_body(std::string_view message, std::string_view type, std::string_view code);
+// The event that ends a stream in failure: "data: {\"error\":...}\n\n". No [DONE] follows.
+std::string openai_error_event(std::string_view message, std::string_view type, std::string_view code);
+
+}  // namespace lb

@@ -1,0 +1,37 @@
+// Server-sent events (WHATWG HTML §9.2.6), fed with any split of the bytes: finds where each event ends in the raw
+// bytes, and its `event` and `data`. LF, CRLF and CR; BOM; comments; several data lines joined by LF.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lb {
+
+struct SseEvent {
+  std::string_view name;  // "" where there is no `event` line.
+  std::string_view data;  // "" for a block of comments only.
+  bool comment = false;   // Nothing but comments, or nothing at all: a sign of life, not an event.
+  uint64_t end = 0;       // Offset, in the stream, of the byte after the blank line that ended it.
+};
+
+class SseParser {
+ public:
+  // An event longer than this is a fault; source: no provider documents events above 1 MiB, images aside.
+  static constexpr size_t kEventMax = 16 * 1024 * 1024;
+
+  // Feeds one piece, and calls for each event that it completes: while (next(bytes, event)) ...; `bytes` is
+  // consumed as it goes. Views in `event` hold until the next call. Data that lies whole within `bytes` is not copied.
+  bool next(std::string_view& bytes, SseEvent& event);
+  bool faulty() const { return faulty_; }
+  uint64_t offset() const { return offset_; }  // Bytes consumed since the start.
+  bool mid_event() const;                       // Bytes of an unfinished event have come.
+
+ private:
+  uint64_t offset_ = 0;
+  bool faulty_ = false;
+  // The author of sse.cc adds the state here.
+};
+
+}  // namespace lb
