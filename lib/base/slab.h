@@ -11,29 +11,38 @@
 
 namespace lb {
 
-// id = generation (high 40 bits) | slot (low 24 bits); never 0.
+// id = generation (40 bits) << 20 | slot (20 bits). Never 0, and the top four bits are free for the owner of the
+// id to mark it with. A slot whose generations run out is retired.
 template <typename T>
 class Slab {
  public:
-  static constexpr uint32_t kSlotBits = 24;
+  static constexpr uint32_t kSlotBits = 20;
   static constexpr uint32_t kSlotsMax = 1u << kSlotBits;
+  static constexpr uint64_t kGenerationMax = (uint64_t{1} << 40) - 1;
 
+  bool full() const { return free_.empty() && slots_.size() == kSlotsMax; }
+
+  // Not while full().
   template <typename... Args>
   uint64_t add(Args&&... args) {
-    uint32_t slot;
-    if (free_.empty()) {
-      slot = static_cast<uint32_t>(slots_.size());
-      LB_CHECK(slot < kSlotsMax);
+    uint64_t id = next_id();
+    uint32_t slot = static_cast<uint32_t>(id & (kSlotsMax - 1));
+    if (slot == slots_.size())
       slots_.push_back({});
-    } else {
-      slot = free_.back();
+    else
       free_.pop_back();
-    }
     Slot& s = slots_[slot];
+    s.generation++;
     s.object = std::make_unique<T>(std::forward<Args>(args)...);
-    s.generation = ++generations_;
     size_++;
-    return (s.generation << kSlotBits) | slot;
+    return id;
+  }
+  // The id that the next `add` will give: for objects that want to know their own.
+  uint64_t next_id() const {
+    LB_CHECK(!full());
+    uint64_t slot = free_.empty() ? slots_.size() : free_.back();
+    uint64_t generation = free_.empty() ? 1 : slots_[slot].generation + 1;
+    return generation << kSlotBits | slot;
   }
 
   // Null for an id that has been removed, or that never was.
@@ -47,8 +56,7 @@ class Slab {
   void remove(uint64_t id) {
     LB_CHECK(find(id) != nullptr);
     Slot& s = slots_[id & (kSlotsMax - 1)];
-    s.generation = 0;
-    free_.push_back(static_cast<uint32_t>(id & (kSlotsMax - 1)));
+    if (s.generation < kGenerationMax) free_.push_back(static_cast<uint32_t>(id & (kSlotsMax - 1)));
     size_--;
     s.object.reset();
   }
@@ -59,7 +67,7 @@ class Slab {
   std::vector<uint64_t> ids() const {
     std::vector<uint64_t> out;
     for (uint32_t i = 0; i < slots_.size(); i++)
-      if (slots_[i].object) out.push_back((slots_[i].generation << kSlotBits) | i);
+      if (slots_[i].object) out.push_back(slots_[i].generation << kSlotBits | i);
     return out;
   }
 
@@ -70,7 +78,6 @@ class Slab {
   };
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_;
-  uint64_t generations_ = 0;
   size_t size_ = 0;
 };
 

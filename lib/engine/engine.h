@@ -1,0 +1,97 @@
+// The machine: calls in, events out, through ports. It owns everything about calls and upstream connections, and is
+// deterministic given its ports, its seed and the times of its turns. One thread: whoever runs the turns.
+//
+// A turn, in fixed order, by its host (abi/machine.cc, tests/sim):
+//   begin(now)            due timers
+//   complete(completion)  each completion whose tag is `ours`
+//   start, credit, ...    commands from other threads
+//   settle()              admissions, then delivery of events to their sinks, until nothing is left to do
+//   next_wake()           when the next turn is due without any I/O
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "config/config.h"
+#include "engine/event.h"
+#include "engine/ports.h"
+#include "wire/json.h"
+
+namespace lb {
+
+// The owner of a tag stands in its top four bits; the rest is an id of that owner.
+enum class Owner : uint8_t { link = 1, name = 2, gateway = 3, listener = 4 };
+constexpr uint64_t make_tag(Owner owner, uint64_t id) { return static_cast<uint64_t>(owner) << 60 | id; }
+constexpr Owner tag_owner(uint64_t tag) { return static_cast<Owner>(tag >> 60); }
+constexpr uint64_t tag_id(uint64_t tag) { return tag & ((uint64_t{1} << 60) - 1); }
+
+enum class LogLevel : uint8_t { none, error, warn, info, debug };
+
+struct EngineOptions {
+  uint64_t seed = 1;
+  uint32_t calls_max = 65'536;  // In flight; as lb_engine_options says.
+  LogLevel log_level = LogLevel::none;
+  EventSink* log = nullptr;        // Takes `log` events.
+  int64_t (*unix_time_s)() = nullptr;  // Wall clock, for HTTP dates in Retry-After only; null: none at hand.
+};
+
+class Engine {
+ public:
+  Engine(Net& net, const EngineOptions& options, std::shared_ptr<const Config> config, Instant now);
+  ~Engine();  // Closes every connection; calls end without events.
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // --- The turn ---
+  void begin(Instant now);
+  static bool ours(uint64_t tag) { return tag_owner(tag) == Owner::link || tag_owner(tag) == Owner::name; }
+  void complete(Completion& completion);
+  void settle();
+  Instant next_wake() const;
+
+  // --- Calls ---
+  // INVALID (head), FULL (calls_max) or CLOSED at once; from OK on exactly one `done` comes.
+  Result<CallId> start(CallSpec&& spec);
+  // More of a request body whose call started with body_complete = false. Harmless after the end.
+  void append_body(CallId call, Chunk bytes, bool last);
+  // May more be appended now? When not, a `room` event says when. True for a call that has ended.
+  bool body_room(CallId call) const;
+  void credit(CallId call, uint64_t bytes);
+  // DONE(CANCELLED), unless the call ends otherwise in this very turn.
+  void cancel(CallId call);
+  // Cancels the calls of a sink that goes away; nothing more is delivered to it.
+  void forget(EventSink& sink);
+  void set_log(EventSink* sink, LogLevel level);
+
+  // --- The whole ---
+  // Calls in flight keep the configuration they started with. Health, limits and connections survive where a
+  // deployment is the same (name, URL) before and after.
+  void configure(std::shared_ptr<const Config> config);
+  const Config& config() const;
+  // No new calls; `cancel_rest` also ends those in flight.
+  void close(bool cancel_rest);
+  bool closing() const;
+  size_t calls() const;
+  Instant now() const;
+  // Some target of some route may take a call now: what /readyz asks.
+  bool ready() const;
+  // Writes one line to the log: `fields` is the inside of a JSON object after "msg", or "".
+  void log(LogLevel level, std::string_view message, std::string_view fields);
+
+  std::string stats_json() const;
+  std::string stats_prometheus() const;
+
+  // For oracles of tests: everything is back where it started.
+  struct Census {
+    size_t calls, links, idle_links, timers, waiting;
+    int64_t in_flight;      // Sum over targets: every reservation is settled or released.
+    uint64_t replay_bytes;  // Held for request bodies.
+  };
+  Census census() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace lb
