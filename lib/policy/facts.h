@@ -1,5 +1,6 @@
-// What a policy may know of a target (a deployment for one model), as plain values: an array of these and an Ask
-// go in, a Decision comes out. Nothing here reads a clock or draws a number by itself.
+// What a policy may know of a target (a deployment for one model), as plain values: an array of
+// these and an Ask go in, a Decision comes out. Nothing here reads a clock or draws a number by
+// itself.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +23,7 @@ struct Facts {
   uint32_t in_flight = 0;
   uint32_t concurrency = 0; // Calls it may have at a time; 0: no limit.
   double weight = 1;
-  double utilisation = 0;   // Share of its limits that is used: the larger of tokens and requests; >= 1 is none left.
+  double utilisation = 0;   // Used share of its limits, tokens or requests; >= 1: none left.
   Instant frees_at;         // When utilisation falls below 1; only read where it is >= 1.
 };
 
@@ -39,12 +40,12 @@ struct Ask {
 struct Decision {
   enum class Kind : uint8_t {
     send,    // To `target`.
-    wait,    // None may take it before `wait_until`; never() when it depends on a call in flight to end.
+    wait,    // None may take it before `wait_until`; never(): when a call in flight ends.
     reject,  // Every target has been tried: nothing is left to wait for.
   } kind = Kind::reject;
   TargetIndex target = 0;
   Instant wait_until;
-  Status why = Status::OK;  // For wait: NO_UPSTREAM (cooling) or LIMITED (limits). For reject: NO_UPSTREAM.
+  Status why = Status::OK;  // wait: NO_UPSTREAM (cooling) or LIMITED (limits); reject: NO_UPSTREAM.
 };
 
 }  // namespace lb::policy

@@ -1,5 +1,5 @@
-// Health of one target: a cooldown that only extends, told what happened, asked through Facts. Lazy: it reopens by
-// comparison with `now`, no timer is needed. Breakers join here.
+// Health of one target: a cooldown that only extends, told what happened, asked through Facts.
+// Lazy: it reopens by comparison with `now`, no timer is needed. Breakers join here.
 #pragma once
 
 #include <optional>
@@ -22,7 +22,7 @@ enum class Verdict : uint8_t {
 };
 
 struct Cooldowns {
-  Duration limited = Duration::from_s(5);       // 429 without a Retry-After. LiteLLM's default is 5 s as well.
+  Duration limited = Duration::from_s(5);       // 429 without a Retry-After; as LiteLLM.
   Duration overloaded = Duration::from_s(5);
   Duration faulty = Duration::from_s(5);
   Duration key_refused = Duration::from_s(60);
@@ -34,9 +34,10 @@ struct Cooldowns {
 
 class Health {
  public:
-  // Told once an attempt. `told` is what the upstream said (Retry-After). Returns how long it is out from `now`; zero if
-  // it stays in.
-  Duration on_outcome(Verdict verdict, std::optional<Duration> told, const Cooldowns& cooldowns, Instant now);
+  // Told once an attempt. `told` is what the upstream said (Retry-After). Returns how long it is
+  // out from `now`; zero if this outcome does not take it out.
+  Duration on_outcome(Verdict verdict, std::optional<Duration> told, const Cooldowns& cooldowns,
+                      Instant now);
   Instant open_at() const { return open_at_; }
   // Consecutive attempts that were `faulty`; any `good` clears it.
   uint32_t faults() const { return faults_; }

@@ -1,5 +1,6 @@
-// Limits of one target: requests and tokens a minute, over a sliding window. Reserve at dispatch, settle from usage:
-// a correction goes to the second in which the charge was made, so it can never make a later window negative.
+// Limits of one target: requests and tokens a minute, over a sliding window. Reserve at dispatch,
+// settle from usage: a correction goes to the second in which the charge was made, so it can never
+// make a later window negative.
 #pragma once
 
 #include "base/time.h"
@@ -14,6 +15,10 @@ struct LimitConfig {
 
 class Limit {
  public:
+  // Of one call. Above every model's context, and so small that no sum of a minute overflows: a
+  // provider that reports nonsense as usage must not be able to do that.
+  static constexpr uint64_t kTokensMax = uint64_t{1} << 40;
+
   // What a reservation charged; kept by the call, settled or released exactly once.
   struct Reservation {
     uint64_t tokens = 0;
@@ -26,9 +31,12 @@ class Limit {
   // The request was never sent (connection failed): gives all of it back.
   void release(const Reservation& reservation, Instant now);
 
-  // max(tokens share, requests share); 0 without limits. `next_tokens`: would one more call of that size fit?
+  // max(tokens share, requests share) of what is used; 0 without limits. At least 1 when one more
+  // call of `next_tokens` (0 counts as 1: every call has a token) would pass a limit, so that below
+  // 1 always means: it fits.
   double utilisation(const LimitConfig& config, uint64_t next_tokens, Instant now) const;
-  // When utilisation falls below 1.
+  // When utilisation falls below 1: `now` if it is; never() for a call that is larger than the
+  // whole limit.
   Instant frees_at(const LimitConfig& config, uint64_t next_tokens, Instant now) const;
   int64_t requests(Instant now) const { return requests_.sum(now); }
   int64_t tokens(Instant now) const { return tokens_.sum(now); }
