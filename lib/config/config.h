@@ -1,6 +1,7 @@
-// The configuration: one JSON or YAML document in, one immutable value out, or an error that names the place and
-// the remedy. The table in schema.def yields the checks, the defaults, the documentation and the JSON Schema.
-// No I/O: secrets are read through `Secrets`, which the host passes in.
+// The configuration: one JSON or YAML document in, one immutable value out, or an error that names
+// the place and the remedy. The table in schema.def yields the checks, the defaults, the
+// documentation and the JSON Schema. No I/O: secrets are read through `Secrets`, which the host
+// passes in.
 #pragma once
 
 #include <cstdint>
@@ -95,10 +96,10 @@ struct Route {
   policy::Balance balance = policy::Balance::p2c;
   uint32_t retries = 0;      // Attempts after the first.
   Duration deadline;         // Of the whole call.
-  Duration wait;             // How long a call may wait for a target; zero: it fails at once with the true wait.
+  Duration wait;             // For a target; zero: the call fails at once with the true wait.
   uint32_t window_bytes = 0;  // Delivered to the caller and not yet consumed.
   uint32_t replay_bytes = 0;  // Request body kept for another attempt; a longer one is sent once.
-  uint32_t hold_bytes = 0;    // Response held before the first content; when full, the call commits.
+  uint32_t hold_bytes = 0;   // Response held before the first content; when full, it commits.
   CommitOn commit_on = CommitOn::content;
 };
 
@@ -111,7 +112,7 @@ struct Listen {
 struct Limits {
   uint32_t head_bytes = 0;           // Of a request or response head.
   uint64_t body_bytes = 0;           // Of a request body; more is 413.
-  uint64_t replay_bytes_total = 0;   // All bodies kept for replay together; beyond it a body is sent once.
+  uint64_t replay_bytes_total = 0;   // All bodies kept for replay; beyond it one is sent once.
   uint32_t connections = 0;          // Inbound, all listeners together; accepting pauses there.
   uint32_t waiting = 0;              // Calls that wait for a target.
   Duration head_timeout;             // For a client to send a request head.
@@ -137,11 +138,13 @@ struct Secrets {
   virtual Result<std::string> file(std::string_view path) = 0;  // Without a trailing newline.
 };
 
-// How to treat {env: NAME} and {file: PATH}: read them, or only check their shape (lb_config_check).
+// How to treat {env: NAME} and {file: PATH}: read them, or only check their shape
+// (lb_config_check).
 enum class SecretUse : uint8_t { read, check };
 
 // JSON when the first byte that is not white space is '{', else YAML.
-Result<std::shared_ptr<const Config>> parse_config(std::string_view text, Secrets* secrets, SecretUse use);
+Result<std::shared_ptr<const Config>> parse_config(std::string_view text, Secrets* secrets,
+                                                   SecretUse use);
 
 // From the same table: the JSON Schema, and Markdown for people.
 std::string config_schema();

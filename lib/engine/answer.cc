@@ -1,0 +1,305 @@
+// The response of an attempt: held back until there is something to commit to, then relayed within the caller's
+// window, and never presented as whole when it is not.
+#include <algorithm>
+
+#include "base/text.h"
+#include "engine/call.h"
+
+namespace lb {
+
+namespace {
+
+// At most `n` bytes from the front.
+Chunk take(Chain& chain, uint64_t n) {
+  if (chain[0].size() <= n) return chain.pop();
+  Chunk part = chain[0].slice(0, n);
+  chain.consume(n);
+  return part;
+}
+
+}  // namespace
+
+void Call::on_bytes(Link& link, const Chunk& chunk) {
+  attempt_.received = true;
+  uint32_t serial = attempt_.serial;
+  uint64_t id = link.id;
+  if (phase_ == Phase::relaying) phase_due_ = context_.now + deployment().timeouts.idle;
+  if (phase_ == Phase::holding)
+    phase_due_ = std::max(phase_due_, context_.now + deployment().timeouts.idle);
+  std::vector<Http1Parser::Piece>& pieces = context_.pieces;
+  pieces.clear();
+  size_t used = link.parser.feed(chunk.view(), pieces);
+  attempt_.garbage = used < chunk.size();
+  for (const Http1Parser::Piece& piece : pieces) {
+    if (!on_piece(link, chunk, piece)) return;
+    if (attempt_.serial != serial || attempt_.link != id) return;
+  }
+  if (link.parser.fault() == Http1Parser::Fault::none) {
+    if (phase_ == Phase::relaying) release();
+    return;
+  }
+  std::string message = "the answer is not HTTP: " + std::string(link.parser.fault_text());
+  if (head_emitted_) return broken(Status::BROKEN, std::move(message));
+  fail(ErrorClass::broken, std::move(message));
+}
+
+// False: the attempt is over, the rest of the pieces is not ours any more.
+bool Call::on_piece(Link& link, const Chunk& chunk, const Http1Parser::Piece& piece) {
+  switch (piece.kind) {
+    case Http1Parser::Piece::Kind::head:
+      on_head(link);
+      break;
+    case Http1Parser::Piece::Kind::body:
+      on_body(chunk.slice(piece.bytes));
+      break;
+    case Http1Parser::Piece::Kind::end:
+      on_end(&link);
+      return false;
+  }
+  return true;
+}
+
+void Call::on_head(Link& link) {
+  attempt_.head = std::move(link.parser.head());
+  attempt_.status = attempt_.head.status;
+  set_phase(Phase::holding, context_.now + deployment().timeouts.content);
+  attempt_.error = attempt_.status < 200 || attempt_.status > 299;
+  if (attempt_.error) return;
+  std::string_view type = attempt_.head.get("content-type");
+  OpenAiAnswer::Form form = OpenAiAnswer::form_of(type);
+  if (form == OpenAiAnswer::Form::other)
+    return fail(ErrorClass::server,
+                "answered " + std::to_string(attempt_.status) + " with content type " +
+                    json_quote(type.substr(0, 60)) + " instead of JSON or an event stream");
+  events_ = form == OpenAiAnswer::Form::events;
+  attempt_.answer.emplace(form, operation_ == Operation::responses);
+  if (route_config().commit_on == CommitOn::head && delivery_ != Delivery::whole) commit();
+}
+
+void Call::on_body(Chunk chunk) {
+  if (attempt_.error) {
+    held_.push(std::move(chunk));
+    if (!head_emitted_ && held_.bytes() >= route_config().hold_bytes) judge_error(false);
+    return;
+  }
+  if (events_) return inspect_events(chunk);
+  OpenAiAnswer::Sign sign = attempt_.answer->bytes(chunk.view());
+  held_.push(std::move(chunk));
+  if (head_emitted_) return;
+  if (sign == OpenAiAnswer::Sign::error) attempt_.error = true;  // Judged when its body is here.
+  // A JSON answer is of no use before its end, so it is held as far as the bound allows.
+  uint64_t bound = delivery_ == Delivery::whole ? context_.limits().body_bytes
+                                                : uint64_t{route_config().hold_bytes};
+  if (held_.bytes() < bound) return;
+  if (delivery_ == Delivery::whole) {
+    close_attempt(Close::sent);
+    return end(Status::TOO_LARGE, 502, "the answer is longer than limits.body_bytes");
+  }
+  attempt_.error ? judge_error(false) : commit();
+}
+
+// Follows the events of a stream. What is delivered ends where an event ends, so that the protocol's error event can
+// follow at any time.
+void Call::inspect_events(const Chunk& chunk) {
+  std::string_view rest = chunk.view();
+  bool content = false;
+  SseEvent event;
+  if (delivery_ != Delivery::events) held_.push(chunk);
+  while (attempt_.sse.next(rest, event)) {
+    complete_to_ = event.end;
+    if (event.comment) continue;
+    OpenAiAnswer::Sign sign = attempt_.answer->event(event);
+    if (sign == OpenAiAnswer::Sign::error) {
+      in_band_error_ = head_emitted_ || content;
+      if (in_band_error_) break;
+      ErrorFacts facts = openai_error(attempt_.head, attempt_.answer->error_text(), 0);
+      ErrorClass what = facts.what == ErrorClass::none ? ErrorClass::server : facts.what;
+      return fail(what, "the stream began with an error: " + facts.message, facts.retry_after);
+    }
+    content = content || sign == OpenAiAnswer::Sign::content;
+    if (delivery_ == Delivery::events && event.data != "[DONE]")
+      held_.push(Chunk::copy(event.data));
+  }
+  if (attempt_.sse.faulty()) {
+    if (head_emitted_) return broken(Status::BROKEN, "an event of the stream is too long");
+    return fail(ErrorClass::broken, "an event of the stream is too long");
+  }
+  bool full = held_.bytes() >= route_config().hold_bytes && delivery_ != Delivery::whole;
+  if (!head_emitted_ && ((content && delivery_ != Delivery::whole) || full)) commit();
+  if (in_band_error_) broken(Status::BROKEN, "the upstream reported an error in mid-stream");
+}
+
+// The body is whole. `link` is null for echo.
+void Call::on_end(Link* link) {
+  bool reusable = link && attempt_.request_done && !attempt_.garbage && link->parser.keep_alive() &&
+                  !link->parser.until_close();
+  if (head_emitted_) {
+    leave_link(reusable);
+    return finish_answer();
+  }
+  if (attempt_.error) {
+    if (reusable) leave_link(true);
+    return judge_error(true);
+  }
+  if (reusable || !link) leave_link(true);
+  judge_answer();
+}
+
+// An error answer: passed on if it is the caller's own or the last word, kept while another target is asked.
+void Call::judge_error(bool whole) {
+  ErrorFacts facts = openai_error(
+      attempt_.head, held_.to_string(),
+      context_.options.unix_time_s ? context_.options.unix_time_s() : 0);
+  if (facts.what == ErrorClass::none) facts.what = ErrorClass::server;
+  if (attempt_.status < 300) attempt_.status = static_cast<uint16_t>(http_status_of(facts.what));
+  policy::Next::Kind next = judge(facts.what, facts.retry_after, false);
+  note_attempt(facts.what, "answered " + std::to_string(attempt_.status) + ": " + facts.message);
+  failure_ = {facts.what, served_by_ + ": " + facts.message};
+  events_ = false;
+  if (next == policy::Next::Kind::stop) {
+    if (auto wait = shortest_wait(); wait && attempt_.status == 429) {
+      attempt_.head.set("retry-after", std::to_string((wait->ms_ceil() + 999) / 1000));
+      attempt_.head.set("retry-after-ms", std::to_string(wait->ms_ceil()));
+    }
+    commit();
+    if (whole && phase_ != Phase::done) finish_answer();
+    return;
+  }
+  last_.reset();
+  if (whole) last_ = LastAnswer{std::move(attempt_.head), attempt_.status, std::move(held_), attempt_.target};
+  held_.clear();
+  close_attempt(Close::sent);
+  dispatch();
+}
+
+// A success that ended before it was committed: is it one?
+void Call::judge_answer() {
+  const OpenAiAnswer& answer = *attempt_.answer;
+  if (!answer.finished())
+    return fail(ErrorClass::broken, held_.empty() ? "the answer is empty"
+                                                  : "the answer ended before it was complete");
+  if (events_ && delivery_ != Delivery::whole)
+    return fail(ErrorClass::server, "the stream ended without content");
+  commit();
+  if (phase_ != Phase::done) finish_answer();
+}
+
+void Call::commit() {
+  LB_CHECK(!head_emitted_);
+  Head& head = attempt_.head;
+  remove_hop_by_hop(head);
+  std::erase_if(head.fields,
+                [](const Head::Field& f) { return istarts_with(f.name, "x-lb-"); });
+  Event event;
+  event.code = final_status_ = attempt_.status;
+  event.events = events_;
+  // Events re-cut and answers whose connection delimited them have no length that holds.
+  if (events_ && delivery_ == Delivery::events) head.remove("content-length");
+  event.has_length = head.find("content-length") != nullptr;
+  context_.text.clear();
+  write_fields(head, context_.text);
+  context_.text.append("x-lb-served-by: ").append(served_by_);
+  context_.text.append("\r\nx-lb-attempts: ").append(std::to_string(attempts_));
+  context_.text.append("\r\nx-lb-request-id: ").append(request_id_).append("\r\n");
+  event.data = Chunk::copy(context_.text);
+  first_byte_ = context_.now;
+  event.detail = detail("");
+  emit(Event::Kind::head, std::move(event));
+  head_emitted_ = true;
+  if (attempt_.serial && !attempt_.error)
+    context_.fleet.target(attempt_.target).meter.first_byte.record(context_.now - attempt_.started);
+  if (!attempt_.serial || attempt_.request_done) drop_body();
+  set_phase(Phase::relaying, attempt_.serial ? context_.now + deployment().timeouts.idle
+                                             : Instant::never());
+  release();
+}
+
+// Delivers what the window allows; stops and starts reading; ends the call when all is delivered.
+void Call::release() {
+  uint64_t limit = answer_ended_ || !events_ || delivery_ != Delivery::bytes
+                       ? held_.bytes()
+                       : std::max(complete_to_, held_begin_) - held_begin_;
+  if (limit == 0 && held_.bytes() > route_config().hold_bytes) {
+    limit = held_.bytes();  // One event longer than may be held goes out in parts.
+    split_event_ = true;
+  }
+  if (delivery_ == Delivery::whole && !answer_ended_) limit = 0;
+  while (limit > 0 && (outstanding() < window_ || delivery_ == Delivery::whole)) {
+    Event event;
+    event.data = delivery_ == Delivery::events ? held_.pop() : take(held_, limit);
+    limit -= std::min<uint64_t>(limit, event.data.size());
+    held_begin_ += event.data.size();
+    delivered_ += event.data.size();
+    if (held_begin_ <= complete_to_) split_event_ = false;
+    emit(Event::Kind::data, std::move(event));
+  }
+  if (answer_ended_) {
+    if (held_.empty())
+      end(end_status_, 0, std::move(end_message_));
+    else
+      set_phase(Phase::ending, Instant::never());
+    return;
+  }
+  Link* link = context_.pool.find(attempt_.link);
+  if (!link) return;
+  // A slow caller is not a stalled upstream: its clock stands while reading is off.
+  bool read = limit == 0 && outstanding() < window_;
+  if (read == link->reading) return;
+  context_.pool.read(*link, read);
+  set_phase(phase_, read ? context_.now + deployment().timeouts.idle : Instant::never());
+}
+
+// The answer went wrong after something was delivered: said in the protocol where it has a way to, and by BROKEN.
+void Call::broken(Status status, std::string message) {
+  LB_CHECK(head_emitted_ && phase_ != Phase::done);
+  if (attempt_.serial) {
+    if (status == Status::DEADLINE)
+      context_.fleet.target(attempt_.target).meter.failed[static_cast<size_t>(ErrorClass::timeout)]++;
+    else
+      judge(ErrorClass::broken, std::nullopt, false);
+    if (attempt_.answer) usage_ = attempt_.answer->usage();
+    close_attempt(Close::sent);
+  }
+  if (status == Status::DEADLINE) {
+    held_begin_ += held_.bytes();
+    held_.clear();
+  }
+  if (events_ && delivery_ == Delivery::bytes) {
+    // Only whole events stay; then the protocol's own.
+    uint64_t whole = complete_to_ > held_begin_ ? complete_to_ - held_begin_ : 0;
+    Chain keep;
+    while (keep.bytes() < whole) keep.push(take(held_, whole - keep.bytes()));
+    held_ = std::move(keep);
+    if (split_event_) held_.push(Chunk::copy("\n\n"));
+    if (!in_band_error_)
+      held_.push(Chunk::copy(openai_error_event(message, "upstream_error", "stream_broken")));
+  }
+  answer_ended_ = true;
+  end_status_ = status;
+  end_message_ = std::move(message);
+  // Past the deadline nobody waits for credit any more.
+  if (status == Status::DEADLINE && outstanding() >= window_) held_.clear();
+  release();
+}
+
+// The body ended where it should, as far as HTTP goes.
+void Call::finish_answer() {
+  Target& target = context_.fleet.target(attempt_.target);
+  if (attempt_.answer) {
+    const OpenAiAnswer& answer = *attempt_.answer;
+    target.meter.malformed_events += answer.malformed();
+    if (!answer.finished())
+      return broken(Status::BROKEN, "the answer ended without its terminal marker");
+    usage_ = answer.usage();
+    target.meter.ok++;
+    target.meter.tokens_in += usage_.input.value_or(0);
+    target.meter.tokens_out += usage_.output.value_or(0);
+    target.meter.latency.record(context_.now - attempt_.started);
+    target.health.on_outcome(policy::Verdict::good, std::nullopt, {}, context_.now);
+  }
+  close_attempt(Close::sent);
+  answer_ended_ = true;
+  release();
+}
+
+}  // namespace lb

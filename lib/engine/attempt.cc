@@ -1,0 +1,387 @@
+// One try of a call: a link to the target, the request on it, and what becomes of its failures.
+#include <algorithm>
+
+#include "base/text.h"
+#include "engine/call.h"
+
+namespace lb {
+
+namespace {
+
+// What the port may have unsent of one request: enough to keep a socket busy, small enough to bound memory.
+constexpr size_t kSendWindow = 256 * 1024;
+// Bodies are cut into chunks of at most this when their length is not known.
+constexpr size_t kChunkMax = 64 * 1024;
+
+policy::Verdict verdict_of(ErrorClass what) {
+  switch (what) {
+    case ErrorClass::none:
+      return policy::Verdict::good;
+    case ErrorClass::bad_request:
+    case ErrorClass::context_length:
+    case ErrorClass::content_filter:
+      return policy::Verdict::no_fault;
+    case ErrorClass::auth:
+      return policy::Verdict::key_refused;
+    case ErrorClass::billing:
+      return policy::Verdict::exhausted;
+    case ErrorClass::rate_limit:
+      return policy::Verdict::limited;
+    case ErrorClass::overloaded:
+      return policy::Verdict::overloaded;
+    case ErrorClass::server:
+    case ErrorClass::connect:
+    case ErrorClass::broken:
+      return policy::Verdict::faulty;
+    case ErrorClass::not_found:
+      return policy::Verdict::not_found;
+    case ErrorClass::timeout:
+      return policy::Verdict::timed_out;
+  }
+  return policy::Verdict::faulty;
+}
+
+policy::Outcome outcome_of(ErrorClass what) {
+  switch (verdict_of(what)) {
+    case policy::Verdict::good:
+    case policy::Verdict::no_fault:
+      return policy::Outcome::caller_fault;
+    case policy::Verdict::limited:
+    case policy::Verdict::overloaded:
+    case policy::Verdict::faulty:
+    case policy::Verdict::timed_out:
+    case policy::Verdict::key_refused:
+    case policy::Verdict::exhausted:
+    case policy::Verdict::not_found:
+      return policy::Outcome::target_fault;
+  }
+  return policy::Outcome::target_fault;
+}
+
+}  // namespace
+
+// `again`: the same target once more after a stale connection, on a fresh one and free of charge.
+void Call::start_attempt(policy::TargetIndex index, bool again) {
+  LB_CHECK(!head_emitted_ && !attempt_.serial);
+  Target& target = context_.fleet.target(index);
+  Upstream& upstream = context_.fleet.upstream(target.upstream);
+  if (!again) {
+    attempts_++;
+    tried_.push_back(index);
+    target.meter.attempts++;
+    if (attempts_ > 1) context_.meter.retries++;
+  }
+  attempt_ = {};
+  attempt_.serial = ++serials_;
+  attempt_.target = index;
+  attempt_.started = context_.now;
+  attempt_.as = target.as == model_ ? "" : target.as;
+  attempt_.reservation = target.limit.reserve(estimate(), context_.now);
+  target.in_flight++;
+  upstream.in_flight++;
+  if (!dispatched_) dispatched_ = context_.now;
+  served_by_ = upstream.deployment->name;
+  held_begin_ = complete_to_ = 0;
+  if (upstream.deployment->kind == DeploymentKind::echo) return echo_start();
+  Link* link = again ? nullptr : context_.pool.take_idle(target.upstream);
+  if (link) {
+    link->call = id_;
+    attempt_.link = link->id;
+    attempt_.reused = true;
+    return send_request(*link);
+  }
+  link = context_.pool.open(target.upstream,
+                            {context_.limits().head_bytes, Http1Parser::Limits().fields});
+  link->call = id_;
+  attempt_.link = link->id;
+  set_phase(Phase::connecting, context_.now + upstream.deployment->timeouts.connect);
+  const Deployment& to = *upstream.deployment;
+  bool proxy = !to.proxy.host.empty();
+  if (auto* addresses = context_.names.look_up(proxy ? to.proxy.host : to.url.host,
+                                               proxy ? to.proxy.port : to.url.port, context_.now,
+                                               link->id)) {
+    link->addresses = *addresses;
+    connect_next(*link, "");
+  }
+}
+
+void Call::on_addresses(Link& link, const Names::Answer& answer) {
+  if (!answer.addresses) return link_lost(link, Status::CONNECT, answer.message);
+  link.addresses = *answer.addresses;
+  connect_next(link, "");
+}
+
+// Tries the next address; `why` is what became of the one before.
+void Call::connect_next(Link& link, std::string_view why) {
+  if (link.next_address == link.addresses.size())
+    return fail(ErrorClass::connect, std::string(why));
+  const Deployment& to = deployment();
+  ConnectSpec spec;
+  spec.address = link.addresses[link.next_address++];
+  spec.tls = upstream_of(attempt_.target).tls;
+  if (!to.proxy.host.empty()) {
+    bool v6 = to.url.host.find(':') != std::string::npos;
+    spec.tunnel = (v6 ? "[" + to.url.host + "]" : to.url.host) + ":" + std::to_string(to.url.port);
+    spec.tunnel_authorization = to.proxy.authorization;
+  }
+  link.conn = context_.net.connect(make_tag(Owner::link, link.id), spec);
+  if (link.next_address == link.addresses.size()) return context_.timers.disarm(link.timer);
+  // A black hole must not eat the time of the addresses behind it: each gets an equal part.
+  auto parts = static_cast<int64_t>(link.addresses.size());
+  link.timer.kind = static_cast<uint32_t>(TimerKind::link_connect);
+  context_.timers.arm(link.timer, context_.now + Duration{to.timeouts.connect.ns / parts});
+}
+
+void Call::on_patience(Link& link) {
+  context_.net.close(link.conn, false);
+  link.conn = 0;
+  connect_next(link, "the connection took too long");
+}
+
+void Call::on_link(Link& link, Completion& completion) {
+  switch (completion.kind) {
+    case Completion::Kind::connected:
+      link.up = true;
+      context_.timers.disarm(link.timer);
+      return send_request(link);
+    case Completion::Kind::read:
+      return on_bytes(link, completion.data);
+    case Completion::Kind::written:
+      link.pending -= std::min<size_t>(link.pending, completion.bytes);
+      if (phase_ == Phase::sending) set_phase(phase_, context_.now + deployment().timeouts.idle);
+      if (phase_ >= Phase::sending && phase_ <= Phase::relaying) pump_body(link, {});
+      return;
+    case Completion::Kind::ended:
+      return link_lost(link, Status::OK, "the upstream closed the connection");
+    case Completion::Kind::closed:
+      link.conn = 0;
+      if (!link.up && completion.status == Status::CONNECT && link.next_address < link.addresses.size())
+        return connect_next(link, completion.message);
+      return link_lost(link, completion.status, completion.message);
+    case Completion::Kind::resolved:
+    case Completion::Kind::accepted:
+      LB_CHECK(false);
+  }
+}
+
+// The connection is gone, or ends: that may be how the body ends, a stale connection, or a failure.
+void Call::link_lost(Link& link, Status status, std::string_view why) {
+  if (link.up && attempt_.received && status == Status::OK) {
+    std::vector<Http1Parser::Piece> pieces;
+    link.parser.finish(pieces);
+    if (!pieces.empty()) return on_end(&link);
+  }
+  if (head_emitted_)
+    return broken(Status::BROKEN, "the connection broke in the middle of the answer: " + std::string(why));
+  std::string message(why);
+  if (!link.up)
+    return fail(ErrorClass::connect, status == Status::TLS ? "TLS: " + message : std::move(message));
+  bool stale = attempt_.reused && !attempt_.received;
+  if (stale && body_.replayable() &&
+      judge(ErrorClass::none, std::nullopt, true) == policy::Next::Kind::again) {
+    policy::TargetIndex target = attempt_.target;
+    stale_used_ = true;
+    close_attempt(Close::never_sent);
+    return start_attempt(target, true);
+  }
+  fail(ErrorClass::broken, attempt_.received ? "the answer broke off: " + message
+                                             : "the connection closed before an answer: " + message);
+}
+
+void Call::write_head(std::string& out) {
+  const Deployment& to = deployment();
+  size_t query = request_.target.find('?');
+  out.append("POST ").append(to.url.path).append(openai_operation_path(operation_));
+  if (query != std::string::npos) out.append(request_.target, query);
+  out.append(" HTTP/1.1\r\nhost: ").append(to.url.authority()).append("\r\n");
+  for (const Head::Field& field : request_.fields) {
+    bool replaced = std::any_of(to.headers.begin(), to.headers.end(), [&](const HeaderPair& h) {
+      return iequals(h.name, field.name);
+    });
+    if (!replaced) out.append(field.name).append(": ").append(field.value).append("\r\n");
+  }
+  for (const HeaderPair& h : to.headers)
+    out.append(h.name).append(": ").append(h.value).append("\r\n");
+  if (!request_.find("content-type")) out.append("content-type: application/json\r\n");
+  // What is inspected must not be compressed.
+  out.append("accept-encoding: identity\r\n");
+  if (!to.key.empty()) out.append("authorization: Bearer ").append(to.key).append("\r\n");
+  std::optional<uint64_t> length = body_length_;
+  if (body_.complete()) length = body_.end();
+  if (length) {
+    uint64_t spliced = *length;
+    if (!attempt_.as.empty())
+      spliced += json_quote(attempt_.as).size() - (scan_.model_end() - scan_.model_begin());
+    out.append("content-length: ").append(std::to_string(spliced)).append("\r\n\r\n");
+  } else {
+    attempt_.chunked = true;
+    out.append("transfer-encoding: chunked\r\n\r\n");
+  }
+}
+
+void Call::send_request(Link& link) {
+  attempt_.sent = true;
+  context_.text.clear();
+  write_head(context_.text);
+  Chain first;
+  first.push(Chunk::copy(context_.text));
+  set_phase(Phase::sending, Instant::never());
+  context_.pool.read(link, true);
+  pump_body(link, std::move(first));
+}
+
+void Call::push_body(Chain& out, Chain&& piece) const {
+  if (!attempt_.chunked) return out.push(std::move(piece));
+  if (piece.empty()) return;
+  out.push(Chunk::copy(chunk_line(piece.bytes())));
+  out.push(std::move(piece));
+  out.push(Chunk::copy("\r\n"));
+}
+
+// Sends what there is of the body and fits the window, behind `first`; the model's value is replaced on the way.
+void Call::pump_body(Link& link, Chain&& first) {
+  Chain out = std::move(first);
+  while (!attempt_.request_done && link.pending + out.bytes() < kSendWindow) {
+    bool splice = !attempt_.as.empty() && !attempt_.spliced;
+    uint64_t to = splice ? scan_.model_begin() : body_.end();
+    to = std::min(to, attempt_.cursor + kChunkMax);
+    Chain piece;
+    if (splice && attempt_.cursor == scan_.model_begin()) {
+      piece.push(Chunk::copy(json_quote(attempt_.as)));
+      attempt_.cursor = scan_.model_end();
+      attempt_.spliced = true;
+    } else if (attempt_.cursor < to) {
+      body_.share(attempt_.cursor, to, piece);
+      attempt_.cursor = to;
+    } else {
+      break;
+    }
+    push_body(out, std::move(piece));
+  }
+  if (!attempt_.request_done && body_.complete() && attempt_.cursor == body_.end()) {
+    attempt_.request_done = true;
+    if (attempt_.chunked) out.push(Chunk::copy(kLastChunk));
+  }
+  if (!out.empty()) context_.pool.write(link, std::move(out));
+  on_sent(link);
+}
+
+void Call::on_sent(Link& link) {
+  // A body that is too long to be kept goes behind the attempt that sends it.
+  bool too_long = body_.end() > route_config().replay_bytes ||
+                  context_.replay_bytes > context_.limits().replay_bytes_total;
+  if (too_long || head_emitted_) {
+    uint64_t kept = body_.kept();
+    body_.drop_before(attempt_.cursor);
+    context_.replay_bytes -= kept - body_.kept();
+  }
+  check_room();
+  if (phase_ != Phase::sending) return;
+  if (attempt_.request_done && link.pending == 0)
+    set_phase(Phase::head, context_.now + deployment().timeouts.head);
+  else if (link.pending > 0 && phase_due_ == Instant::never())
+    set_phase(phase_, context_.now + deployment().timeouts.idle);
+  else if (link.pending == 0)
+    phase_due_ = Instant::never();  // It is the caller whom the upstream waits for.
+}
+
+void Call::on_phase_due() {
+  if (phase_ == Phase::done || phase_due_ == Instant::never()) return;
+  if (phase_due_ > context_.now) return context_.timers.arm(phase_timer_, phase_due_);
+  switch (phase_) {
+    case Phase::connecting:
+      return fail(ErrorClass::connect, "no connection within connect_ms");
+    case Phase::sending:
+      return fail(ErrorClass::timeout, "the upstream took no more of the request for idle_ms");
+    case Phase::head:
+      return fail(ErrorClass::timeout, "no answer within head_ms");
+    case Phase::holding:
+      return fail(ErrorClass::timeout, "no content within content_ms");
+    case Phase::relaying:
+      return broken(Status::BROKEN, "the upstream went silent for idle_ms in the middle of the answer");
+    case Phase::reading:
+    case Phase::waiting:
+    case Phase::ending:
+    case Phase::done:
+      return;
+  }
+}
+
+// Tells health and meter what the attempt showed, and asks the retry policy what to do.
+policy::Next::Kind Call::judge(ErrorClass what, std::optional<Duration> told, bool stale) {
+  Target& target = context_.fleet.target(attempt_.target);
+  policy::Outcome outcome = stale ? policy::Outcome::stale : outcome_of(what);
+  if (!stale) {
+    target.meter.failed[static_cast<size_t>(what)]++;
+    Duration out = target.health.on_outcome(verdict_of(what), told, {}, context_.now);
+    if (out > Duration::zero()) {
+      target.cooled_by = what;
+      context_.capacity_freed = true;  // Waiting calls may now have to give up sooner.
+      context_.log(LogLevel::info, "deployment cools down",
+                   "\"deployment\":" + json_quote(served_by_) + ",\"model\":" +
+                       json_quote(model_) + ",\"class\":\"" + error_class_name(what) +
+                       "\",\"for_ms\":" + std::to_string(out.ms_ceil()));
+    }
+  }
+  policy::Spent spent;
+  spent.attempts = attempts_;
+  spent.stale_used = stale_used_;
+  spent.replayable = body_.replayable();
+  policy::RetryPlan plan{route_config().retries};
+  return policy::after(plan, outcome, spent, deadline_, context_.now).kind;
+}
+
+void Call::note_attempt(ErrorClass what, const std::string& message) {
+  context_.log(LogLevel::debug, "attempt failed",
+               "\"request_id\":" + json_quote(request_id_) + ",\"deployment\":" +
+                   json_quote(served_by_) + ",\"class\":\"" + error_class_name(what) +
+                   "\",\"error\":" + json_quote(message));
+  if (!want_attempts_) return;
+  Event event;
+  event.status = status_of(what);
+  event.code = attempt_.status;
+  event.detail = detail(message);
+  emit(Event::Kind::attempt, std::move(event));
+}
+
+// The attempt failed before anything was delivered: elsewhere, or the end.
+void Call::fail(ErrorClass what, std::string message, std::optional<Duration> told) {
+  LB_CHECK(!head_emitted_);
+  policy::Next::Kind next = judge(what, told, false);
+  note_attempt(what, message);
+  close_attempt(attempt_.sent ? Close::sent : Close::never_sent);
+  held_.clear();
+  failure_ = {what, served_by_ + ": " + message};
+  last_.reset();
+  if (next == policy::Next::Kind::stop) return give_up(Status::NO_UPSTREAM);
+  dispatch();
+}
+
+void Call::close_attempt(Close how) {
+  LB_CHECK(attempt_.serial);
+  Target& target = context_.fleet.target(attempt_.target);
+  Upstream& upstream = context_.fleet.upstream(target.upstream);
+  leave_link(false);
+  if (how == Close::never_sent)
+    target.limit.release(attempt_.reservation, context_.now);
+  else if (usage_.input || usage_.output)
+    target.limit.settle(attempt_.reservation, usage_.input.value_or(0) + usage_.output.value_or(0),
+                        context_.now);
+  LB_CHECK(target.in_flight > 0 && upstream.in_flight > 0);
+  target.in_flight--;
+  upstream.in_flight--;
+  attempt_.serial = 0;
+  echo_left_ = -1;
+  context_.capacity_freed = true;
+}
+
+void Call::leave_link(bool reusable) {
+  Link* link = context_.pool.find(std::exchange(attempt_.link, 0));
+  if (!link) return;
+  if (reusable && link->conn && link->pending == 0)
+    context_.pool.rest(*link, context_.now);
+  else
+    context_.pool.drop(*link);
+}
+
+}  // namespace lb

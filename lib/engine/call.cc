@@ -1,0 +1,424 @@
+#include "engine/call.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace lb {
+
+namespace {
+
+// What a streaming body may have unsent once it is too long to be kept for replay: four reads of 64 KiB.
+constexpr uint64_t kBodyWindow = 256 * 1024;
+
+// Fields of the caller that stay with lb: connection-bound ones are removed by remove_hop_by_hop. Credentials never
+// travel upstream (design.md §0), nor do ids of the caller's account, which fit the caller's key only.
+constexpr std::string_view kDropped[] = {
+    "host",          "content-length",      "expect",         "authorization", "api-key",
+    "x-api-key",     "x-goog-api-key",      "cookie",         "accept-encoding",
+    "lb-api-key",    "openai-organization", "openai-project",
+};
+
+bool stays_here(std::string_view name) {
+  if (istarts_with(name, "x-lb-")) return true;
+  for (std::string_view dropped : kDropped)
+    if (iequals(name, dropped)) return true;
+  return false;
+}
+
+std::string make_request_id(Rng& rng) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::string id = "lb-";
+  uint64_t bits = rng.next();
+  for (int i = 0; i < 16; i++, bits >>= 4) id += kHex[bits & 15];
+  return id;
+}
+
+}  // namespace
+
+Call::Call(Context& context, CallId id, CallSpec&& spec, Operation operation)
+    : context_(context),
+      id_(id),
+      sink_(spec.sink),
+      user_data_(spec.user_data),
+      delivery_(spec.delivery),
+      want_attempts_(spec.attempts),
+      operation_(operation),
+      window_(spec.window_bytes),
+      deadline_given_(spec.deadline),
+      request_(std::move(spec.head)),
+      body_length_(spec.body_length),
+      body_streams_(!spec.body_complete),
+      body_first_(std::move(spec.body)),
+      world_(context.fleet.world()),
+      started_(context.now),
+      request_id_(make_request_id(context.id_rng)) {
+  deadline_timer_.owner = phase_timer_.owner = tick_timer_.owner = id;
+  deadline_timer_.kind = static_cast<uint32_t>(TimerKind::call_deadline);
+  phase_timer_.kind = static_cast<uint32_t>(TimerKind::call_phase);
+}
+
+Call::~Call() {
+  context_.timers.disarm(deadline_timer_);
+  context_.timers.disarm(phase_timer_);
+  context_.timers.disarm(tick_timer_);
+}
+
+void Call::begin() {
+  context_.meter.started++;
+  if (deadline_given_ > Duration::zero()) {
+    deadline_ = started_ + deadline_given_;
+    context_.timers.arm(deadline_timer_, deadline_);
+  }
+  while (!body_first_.empty())
+    if (!take_body(body_first_.pop())) return;
+  if (!body_streams_) body_.finish();
+  advance();
+}
+
+void Call::append_body(Chunk bytes, bool last) {
+  if (phase_ == Phase::done || body_.complete() || !body_streams_) return;
+  // Once the answer is here or the attempt that took the bytes is gone, the rest of the request is of no use.
+  if (phase_ == Phase::ending) return;
+  if (!take_body(std::move(bytes))) return;
+  if (last) body_.finish();
+  advance();
+  if (phase_ != Phase::done && !body_room()) room_wanted_ = true;
+}
+
+bool Call::take_body(Chunk bytes) {
+  if (bytes.empty()) return true;
+  bool fine = scan_.feed(bytes.view());
+  context_.replay_bytes += bytes.size();
+  body_.append(std::move(bytes));
+  if (!fine || scan_.model_repeated()) {
+    refuse(400, "invalid_json",
+           fine ? "the request body names \"model\" twice; name it once"
+                : "the request body is not valid JSON near byte " +
+                      std::to_string(scan_.scan().offset()));
+    return false;
+  }
+  return true;
+}
+
+// Takes the next step that new bytes of the request allow.
+void Call::advance() {
+  if (phase_ == Phase::reading) {
+    if (body_.complete() && !(scan_.scan().complete() && scan_.scan().is_object()))
+      return refuse(400, "invalid_json", "the request body must be one JSON object");
+    if (scan_.has_model()) return route();
+    if (body_.complete())
+      return refuse(400, "missing_model", "the request body has no \"model\"; name one");
+    if (body_.kept() > world_->replay_bytes_max)
+      refuse(413, "model_too_late",
+             "no \"model\" within the first " + std::to_string(world_->replay_bytes_max) +
+                 " bytes of the body; put it in front of \"messages\", or raise replay_bytes");
+    return;
+  }
+  if (body_.complete() && !scan_.scan().complete() && phase_ != Phase::ending)
+    return refuse(400, "invalid_json", "the request body ends before its JSON does");
+  Link* link = context_.pool.find(attempt_.link);
+  if (link && link->up && phase_ >= Phase::sending && !attempt_.request_done) pump_body(*link, {});
+}
+
+bool Call::body_room() const {
+  if (phase_ == Phase::done || phase_ == Phase::ending) return true;
+  if (!routed_) return true;  // `advance` refuses what is too long.
+  uint64_t keep = route_config().replay_bytes;
+  if (context_.replay_bytes > context_.limits().replay_bytes_total) keep = 0;
+  return body_.kept() < std::max(keep, kBodyWindow);
+}
+
+void Call::check_room() {
+  if (!room_wanted_ || !body_room()) return;
+  room_wanted_ = false;
+  emit(Event::Kind::room, {});
+}
+
+// The body is of no more use: nothing will be sent again.
+void Call::drop_body() {
+  context_.replay_bytes -= body_.kept();
+  body_.drop_before(UINT64_MAX);
+}
+
+void Call::route() {
+  model_ = scan_.model();
+  const std::string* named = request_.find("x-lb-route");
+  std::string_view wanted = named ? std::string_view(*named) : std::string_view(model_);
+  const Route* route = world_->config->find_route(wanted);
+  if (!route)
+    return refuse(404, "model_not_found",
+                  "no route serves the model " + json_quote(wanted.substr(0, 100)) +
+                      "; GET /v1/models lists those that are served");
+  route_index_ = static_cast<size_t>(route - world_->config->routes.data());
+  routed_ = true;
+  if (window_ == 0) window_ = route->window_bytes;
+  if (deadline_given_ == Duration::zero()) {
+    deadline_ = started_ + route->deadline;
+    context_.timers.arm(deadline_timer_, deadline_);
+  }
+  remove_hop_by_hop(request_);
+  std::erase_if(request_.fields, [](const Head::Field& f) { return stays_here(f.name); });
+  waiting_since_ = context_.now;
+  dispatch();
+}
+
+uint64_t Call::estimate() const {
+  // Four characters a token, as azure-switchboard estimates, and what the caller allows the model to say.
+  uint64_t length = body_length_.value_or(body_.end());
+  return length / 4 + scan_.output_tokens_max();
+}
+
+void Call::dispatch() {
+  std::span<const policy::Facts> facts = context_.fleet.facts(plan(), estimate(), context_.now);
+  policy::Ask ask;
+  ask.tried = tried_;
+  policy::Decision decision =
+      policy::decide(plan(), facts, ask, context_.now, context_.pick_rng);
+  switch (decision.kind) {
+    case policy::Decision::Kind::send:
+      return start_attempt(decision.target, false);
+    case policy::Decision::Kind::wait:
+      return wait(decision);
+    case policy::Decision::Kind::reject:
+      return give_up(decision.why);
+  }
+}
+
+void Call::wait(const policy::Decision& decision) {
+  Instant limit = std::min(waiting_since_ + route_config().wait, deadline_);
+  bool in_time = context_.now < limit &&
+                 (decision.wait_until <= limit || decision.wait_until == Instant::never());
+  bool listed = phase_ == Phase::waiting;
+  if (!in_time || (!listed && context_.waiting.size() >= context_.limits().waiting))
+    return give_up(decision.why);
+  set_phase(Phase::waiting, Instant::never());
+  if (!listed) context_.waiting.push_back(id_);
+  tick_timer_.kind = static_cast<uint32_t>(TimerKind::call_wait);
+  context_.timers.arm(tick_timer_, std::min(limit, decision.wait_until));
+}
+
+bool Call::admit() {
+  if (phase_ != Phase::waiting) return true;
+  dispatch();
+  return phase_ != Phase::waiting;
+}
+
+// The shortest time after which some target of the route takes calls again; nothing if one does now.
+std::optional<Duration> Call::shortest_wait() const {
+  Instant first = Instant::never();
+  for (const auto& tier : plan().tiers) {
+    for (policy::TargetIndex index : tier) {
+      const Target& target = context_.fleet.target(index);
+      Instant open = target.health.open_at();
+      if (target.limit.utilisation(target.limits, estimate(), context_.now) >= 1)
+        open = std::max(open, target.limit.frees_at(target.limits, estimate(), context_.now));
+      first = std::min(first, open);
+    }
+  }
+  if (first <= context_.now || first == Instant::never()) return std::nullopt;
+  return first - context_.now;
+}
+
+// Every target is out because of a rate limit, the provider's or ours.
+bool Call::all_limited() const {
+  for (const auto& tier : plan().tiers) {
+    for (policy::TargetIndex index : tier) {
+      const Target& target = context_.fleet.target(index);
+      bool cooling = target.health.open_at() > context_.now;
+      if (cooling ? target.cooled_by != ErrorClass::rate_limit
+                  : target.limit.utilisation(target.limits, estimate(), context_.now) < 1)
+        return false;
+    }
+  }
+  return true;
+}
+
+// No target is left, or none may be waited for: the best that is known goes to the caller.
+void Call::give_up(Status why) {
+  if (last_) return give_last();
+  if (failure_.what != ErrorClass::none)
+    return end(status_of(failure_.what), http_status_of(failure_.what), failure_.message);
+  if (why == Status::LIMITED || all_limited())
+    return end(Status::LIMITED, 429, "every deployment of this model is at its rate limit");
+  end(Status::NO_UPSTREAM, 503, "no deployment of this model can take the call now");
+}
+
+// The last answer of an upstream, with the shortest true wait if it was about limits.
+void Call::give_last() {
+  LastAnswer last = std::move(*last_);
+  last_.reset();
+  attempt_ = {};
+  attempt_.target = last.target;
+  attempt_.head = std::move(last.head);
+  attempt_.status = last.status;
+  held_ = std::move(last.body);
+  events_ = false;
+  answer_ended_ = true;
+  if (auto wait = shortest_wait(); wait && (last.status == 429 || last.status == 503)) {
+    attempt_.head.set("retry-after", std::to_string((wait->ms_ceil() + 999) / 1000));
+    attempt_.head.set("retry-after-ms", std::to_string(wait->ms_ceil()));
+  }
+  commit();
+}
+
+void Call::refuse(uint32_t code, std::string_view reason, std::string message) {
+  error_code_ = reason;
+  if (attempt_.serial) {
+    context_.fleet.target(attempt_.target).meter.cancelled++;
+    close_attempt(attempt_.sent ? Close::sent : Close::never_sent);
+  }
+  end(code == 413 ? Status::TOO_LARGE : Status::INVALID, code, std::move(message));
+}
+
+void Call::credit(uint64_t bytes) {
+  if (phase_ == Phase::done) return;
+  credited_ = std::min(delivered_, credited_ + bytes);
+  if (head_emitted_) release();
+}
+
+void Call::cancel() {
+  if (phase_ == Phase::done) return;
+  if (attempt_.serial) {
+    context_.fleet.target(attempt_.target).meter.cancelled++;
+    close_attempt(attempt_.sent ? Close::sent : Close::never_sent);
+  }
+  // nginx's code for a client that went away; nobody is there to read it, the log is.
+  end(Status::CANCELLED, 499, "cancelled by the caller");
+}
+
+void Call::on_timer(TimerKind kind) {
+  switch (kind) {
+    case TimerKind::call_deadline:
+      if (phase_ == Phase::done) return;
+      if (head_emitted_ && phase_ != Phase::ending)
+        return broken(Status::DEADLINE, "the deadline of the call passed in the middle of the answer");
+      if (attempt_.serial) {
+        judge(ErrorClass::timeout, std::nullopt, false);
+        close_attempt(attempt_.sent ? Close::sent : Close::never_sent);
+      }
+      return end(Status::DEADLINE, 504, "the deadline of the call passed");
+    case TimerKind::call_phase:
+      return on_phase_due();
+    case TimerKind::call_wait:
+      context_.capacity_freed = true;  // Admissions look at every waiting call, in order.
+      return;
+    case TimerKind::call_echo:
+      return echo_tick();
+    case TimerKind::link_connect:
+    case TimerKind::link_idle:
+      LB_CHECK(false);
+  }
+}
+
+// Arms the one phase timer lazily: a due time that only moves back does not touch the heap.
+void Call::set_phase(Phase phase, Instant due) {
+  phase_ = phase;
+  phase_due_ = due;
+  if (due != Instant::never() && (!phase_timer_.armed() || due < phase_timer_.due))
+    context_.timers.arm(phase_timer_, due);
+}
+
+std::unique_ptr<Detail> Call::detail(std::string message) const {
+  auto out = std::make_unique<Detail>();
+  out->usage = usage_;
+  out->attempts = attempts_;
+  out->queued = dispatched_.value_or(context_.now) - started_;
+  if (first_byte_) out->first_byte = *first_byte_ - started_;
+  out->total = context_.now - started_;
+  out->upstream = served_by_;
+  out->model = model_;
+  out->message = std::move(message);
+  out->request_id = request_id_;
+  out->code = error_code_;
+  return out;
+}
+
+void Call::emit(Event::Kind kind, Event&& event) {
+  LB_CHECK(phase_ != Phase::done);
+  event.kind = kind;
+  event.call = id_;
+  event.user_data = user_data_;
+  event.time = context_.now;
+  if (sink_) context_.outbox.push(*sink_, std::move(event));
+}
+
+void Call::end(Status status, uint32_t code, std::string message) {
+  LB_CHECK(phase_ != Phase::done && !attempt_.serial);
+  CallMeter& meter = context_.meter;
+  if (status == Status::CANCELLED)
+    meter.cancelled++;
+  else if (status == Status::OK && final_status_ < 400)
+    meter.ok++;
+  else
+    meter.failed++;
+  Event event;
+  event.status = status;
+  event.code = code;
+  event.detail = detail(std::move(message));
+  if (status != Status::OK && routed_) event.detail->retry_after = shortest_wait();
+  if (status != Status::OK && status != Status::CANCELLED && context_.options.log_level >= LogLevel::warn)
+    context_.log(LogLevel::warn, "call failed",
+                 "\"request_id\":" + json_quote(request_id_) + ",\"model\":" + json_quote(model_) +
+                     ",\"status\":\"" + status_name(status) + "\",\"attempts\":" +
+                     std::to_string(attempts_) + ",\"error\":" + json_quote(event.detail->message));
+  emit(Event::Kind::done, std::move(event));
+  phase_ = Phase::done;
+  held_.clear();
+  drop_body();
+  context_.timers.disarm(deadline_timer_);
+  context_.timers.disarm(phase_timer_);
+  context_.timers.disarm(tick_timer_);
+  context_.ended.push_back(id_);
+}
+
+uint32_t http_status_of(ErrorClass what) {
+  switch (what) {
+    case ErrorClass::none:
+    case ErrorClass::server:
+    case ErrorClass::connect:
+    case ErrorClass::broken:
+      return 502;
+    case ErrorClass::bad_request:
+    case ErrorClass::context_length:
+    case ErrorClass::content_filter:
+      return 400;
+    case ErrorClass::auth:
+      return 401;
+    case ErrorClass::billing:
+    case ErrorClass::rate_limit:
+      return 429;
+    case ErrorClass::overloaded:
+      return 503;
+    case ErrorClass::not_found:
+      return 404;
+    case ErrorClass::timeout:
+      return 504;
+  }
+  return 502;
+}
+
+Status status_of(ErrorClass what) {
+  switch (what) {
+    case ErrorClass::connect:
+      return Status::CONNECT;
+    case ErrorClass::broken:
+      return Status::PROTOCOL;
+    case ErrorClass::timeout:
+      return Status::DEADLINE;
+    case ErrorClass::none:
+    case ErrorClass::bad_request:
+    case ErrorClass::context_length:
+    case ErrorClass::content_filter:
+    case ErrorClass::auth:
+    case ErrorClass::billing:
+    case ErrorClass::rate_limit:
+    case ErrorClass::overloaded:
+    case ErrorClass::server:
+    case ErrorClass::not_found:
+      return Status::UPSTREAM;
+  }
+  return Status::UPSTREAM;
+}
+
+}  // namespace lb

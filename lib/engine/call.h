@@ -1,0 +1,222 @@
+// The life of one call (design.md §3): its request body, its attempts, what it holds back, what it has delivered.
+//
+//   call.cc     begin, route, wait for a target, give up, end
+//   attempt.cc  one try: a link, the request on it, its failures
+//   answer.cc   the response: hold, commit, relay within the window, break
+//   echo.cc     answers of echo deployments
+//
+// Invariants, checked here and by tests/sim: exactly one `done`, nothing after it; no attempt after `head`; every
+// reservation settled or released once; delivered - credited <= window + one chunk.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/body.h"
+#include "engine/context.h"
+#include "policy/retry.h"
+
+namespace lb {
+
+class Call {
+ public:
+  Call(Context& context, CallId id, CallSpec&& spec, Operation operation);
+  ~Call();
+
+  void begin();
+  void append_body(Chunk bytes, bool last);
+  bool body_room() const;
+  void credit(uint64_t bytes);
+  void cancel();
+  void on_timer(TimerKind kind);
+
+  // The call is in Context::waiting: tries again. False: it stays there.
+  bool admit();
+
+  void on_addresses(Link& link, const Names::Answer& answer);
+  void on_patience(Link& link);  // One address took too long to connect.
+  void on_link(Link& link, Completion& completion);
+
+  EventSink* sink() const { return sink_; }
+  bool waiting() const { return phase_ == Phase::waiting; }
+
+ private:
+  enum class Phase : uint8_t {
+    reading,     // The model is not known yet.
+    waiting,     // For a target.
+    connecting,  // A link is being made.
+    sending,     // The request is not fully sent.
+    head,        // The response head has not come.
+    holding,     // It has, but nothing to commit to.
+    relaying,    // Committed.
+    ending,      // The answer is here; the caller has not taken all of it.
+    done,
+  };
+
+  struct Attempt {
+    uint32_t serial = 0;     // 0: there is none.
+    policy::TargetIndex target = 0;
+    uint64_t link = 0;       // 0: none (any more).
+    Instant started;
+    policy::Limit::Reservation reservation;
+    bool reused = false;     // The link had served before.
+    bool received = false;   // Bytes of a response have come.
+    bool sent = false;       // Something of the request has been written.
+    bool request_done = false;
+    bool chunked = false;    // The request's body is sent in chunks.
+    bool spliced = false;    // The model's value has been written.
+    uint64_t cursor = 0;     // In the caller's body: what comes next.
+    std::string as;          // The model's name at the target; "" as it is.
+    Head head;               // Of the response.
+    uint16_t status = 0;
+    bool error = false;      // The answer is an error: it is gathered and judged.
+    bool garbage = false;    // Bytes came after the end of the response.
+    std::optional<OpenAiAnswer> answer;
+    SseParser sse;
+  };
+
+  // An answer that another attempt was preferred to: given out if nothing better comes.
+  struct LastAnswer {
+    Head head;
+    uint16_t status = 0;
+    Chain body;
+    policy::TargetIndex target = 0;
+  };
+
+  struct Failure {
+    ErrorClass what = ErrorClass::none;
+    std::string message;
+  };
+
+  // call.cc
+  bool take_body(Chunk bytes);
+  void advance();
+  void route();
+  void dispatch();
+  void wait(const policy::Decision& decision);
+  void give_up(Status why);
+  void give_last();
+  void refuse(uint32_t code, std::string_view reason, std::string message);
+  void end(Status status, uint32_t code, std::string message);
+  void emit(Event::Kind kind, Event&& event);
+  std::unique_ptr<Detail> detail(std::string message) const;
+  std::optional<Duration> shortest_wait() const;
+  bool all_limited() const;
+  uint64_t estimate() const;
+  void set_phase(Phase phase, Instant due);
+  void check_room();
+  void drop_body();
+  const policy::Plan& plan() const { return world_->plans[route_index_]; }
+  const Route& route_config() const { return world_->config->routes[route_index_]; }
+  Upstream& upstream_of(policy::TargetIndex target) {
+    return context_.fleet.upstream(context_.fleet.target(target).upstream);
+  }
+  const Deployment& deployment() { return *upstream_of(attempt_.target).deployment; }
+
+  // attempt.cc
+  void start_attempt(policy::TargetIndex target, bool again);
+  void connect_next(Link& link, std::string_view why);
+  void send_request(Link& link);
+  void write_head(std::string& out);
+  void pump_body(Link& link, Chain&& first);
+  void push_body(Chain& out, Chain&& piece) const;
+  void on_sent(Link& link);
+  void link_lost(Link& link, Status status, std::string_view why);
+  void fail(ErrorClass what, std::string message, std::optional<Duration> told = std::nullopt);
+  policy::Next::Kind judge(ErrorClass what, std::optional<Duration> told, bool stale);
+  void note_attempt(ErrorClass what, const std::string& message);
+  // Gives the target and its reservation back, and drops the link if it still has one.
+  enum class Close : uint8_t { never_sent, sent };
+  void close_attempt(Close how);
+  void leave_link(bool reusable);
+  void on_phase_due();
+
+  // answer.cc
+  void on_bytes(Link& link, const Chunk& chunk);
+  bool on_piece(Link& link, const Chunk& chunk, const Http1Parser::Piece& piece);
+  void on_head(Link& link);
+  void on_body(Chunk chunk);
+  void on_end(Link* link);
+  void inspect_events(const Chunk& chunk);
+  void judge_error(bool whole);
+  void judge_answer();
+  void commit();
+  void release();
+  void broken(Status status, std::string message);
+  void finish_answer();
+  uint64_t outstanding() const { return delivered_ > credited_ ? delivered_ - credited_ : 0; }
+
+  // echo.cc
+  void echo_start();
+  void echo_tick();
+  bool echo() const { return echo_left_ >= 0; }
+
+  Context& context_;
+  const CallId id_;
+  EventSink* sink_;
+  const uint64_t user_data_;
+  const Delivery delivery_;
+  const bool want_attempts_;
+  const Operation operation_;
+  uint32_t window_;
+  Duration deadline_given_;
+  Head request_;
+  std::optional<uint64_t> body_length_;
+  const bool body_streams_;
+  Chain body_first_;            // What came with the start, until `begin`.
+
+  std::shared_ptr<const World> world_;
+  size_t route_index_ = 0;
+  bool routed_ = false;
+  RequestBody body_;
+  OpenAiRequest scan_;
+  std::string model_;
+  bool room_wanted_ = false;
+
+  Phase phase_ = Phase::reading;
+  const Instant started_;
+  std::optional<Instant> dispatched_;  // First.
+  Instant waiting_since_;
+  Instant deadline_ = Instant::never();
+  Instant phase_due_ = Instant::never();
+  Timer deadline_timer_;
+  Timer phase_timer_;
+  Timer tick_timer_;  // Waiting, and echo.
+
+  uint32_t attempts_ = 0;
+  uint32_t serials_ = 0;
+  bool stale_used_ = false;
+  std::vector<policy::TargetIndex> tried_;
+  Attempt attempt_;
+  std::optional<LastAnswer> last_;
+  Failure failure_;
+
+  bool events_ = false;          // The committed or held answer is an event stream.
+  bool head_emitted_ = false;
+  bool answer_ended_ = false;    // No more will be added to held_.
+  bool in_band_error_ = false;   // The upstream's own error event is in the stream.
+  bool split_event_ = false;     // Part of an unfinished event has been released.
+  Status end_status_ = Status::OK;
+  std::string end_message_;
+  std::string error_code_;
+  Chain held_;                   // Received, not delivered.
+  uint64_t held_begin_ = 0;      // Offset of its first byte in the body.
+  uint64_t complete_to_ = 0;     // Offset behind the last whole event.
+  uint64_t delivered_ = 0;
+  uint64_t credited_ = 0;
+  std::optional<Instant> first_byte_;
+  uint32_t final_status_ = 0;
+  std::string served_by_;
+  Usage usage_;
+
+  int64_t echo_left_ = -1;       // Pieces still to come; -1: not an echo.
+  std::string request_id_;
+};
+
+// What an HTTP answer of lb's own says for a class of failure.
+uint32_t http_status_of(ErrorClass what);
+Status status_of(ErrorClass what);
+
+}  // namespace lb

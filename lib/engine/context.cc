@@ -1,0 +1,47 @@
+#include "engine/context.h"
+
+#include <algorithm>
+
+namespace lb {
+
+void Outbox::flush() {
+  round_.swap(sinks_);
+  for (EventSink*& sink : round_) {
+    if (!sink) continue;
+    sink->listed_ = false;
+    batch_.swap(sink->pending_);
+    sink->deliver(batch_);
+    batch_.clear();
+  }
+  round_.clear();
+}
+
+void Outbox::forget(EventSink& sink) {
+  sink.pending_.clear();
+  sink.listed_ = false;
+  std::erase(sinks_, &sink);
+  std::replace(round_.begin(), round_.end(), &sink, static_cast<EventSink*>(nullptr));
+}
+
+namespace {
+
+constexpr std::string_view kLevelNames[] = {"none", "error", "warn", "info", "debug"};
+
+}  // namespace
+
+void Context::log(LogLevel level, std::string_view message, std::string_view fields) {
+  if (!options.log || level > options.log_level || level == LogLevel::none) return;
+  std::string line = "{\"level\":\"";
+  line += kLevelNames[static_cast<size_t>(level)];
+  line += "\",\"msg\":" + json_quote(message);
+  if (!fields.empty()) line.append(",").append(fields);
+  line += "}";
+  Event event;
+  event.kind = Event::Kind::log;
+  event.code = static_cast<uint32_t>(level);
+  event.time = now;
+  event.data = Chunk::copy(line);
+  outbox.push(*options.log, std::move(event));
+}
+
+}  // namespace lb

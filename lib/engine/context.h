@@ -1,0 +1,79 @@
+// What the parts of the engine share during a turn. Belongs to the Engine; one thread.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/heap.h"
+#include "base/rng.h"
+#include "engine/engine.h"
+#include "engine/event.h"
+#include "engine/fleet.h"
+#include "engine/link.h"
+#include "engine/meter.h"
+#include "engine/names.h"
+
+namespace lb {
+
+enum class TimerKind : uint32_t { call_deadline, call_phase, call_wait, call_echo, link_connect, link_idle };
+
+// Events on their way to their sinks.
+class Outbox {
+ public:
+  void push(EventSink& sink, Event&& event) {
+    if (!sink.listed_) {
+      sink.listed_ = true;
+      sinks_.push_back(&sink);
+    }
+    sink.pending_.push_back(std::move(event));
+  }
+  bool empty() const { return sinks_.empty(); }
+  // Hands each sink what has come for it so far; what they cause waits for the next call.
+  void flush();
+  void forget(EventSink& sink);
+
+ private:
+  std::vector<EventSink*> sinks_;
+  std::vector<EventSink*> round_;
+  std::vector<Event> batch_;
+};
+
+struct Context {
+  Context(Net& net_, const EngineOptions& options_, Instant now_)
+      : net(net_),
+        options(options_),
+        now(now_),
+        pick_rng(Rng(options_.seed).split("pick")),
+        id_rng(Rng(options_.seed).split("id")),
+        pool(net_, fleet, timers),
+        names(net_) {}
+
+  Net& net;
+  EngineOptions options;
+  Instant now;
+  Instant opened = now;
+  Rng pick_rng;
+  Rng id_rng;
+  TimerHeap timers;
+  Fleet fleet;
+  Pool pool;
+  Names names;
+  Outbox outbox;
+  CallMeter meter;
+  uint64_t replay_bytes = 0;       // Held for request bodies, all calls together.
+  std::vector<CallId> waiting;     // For a target, in order of arrival.
+  bool capacity_freed = false;     // Something that a waiting call may wait for has happened.
+  std::vector<CallId> ended;       // To be removed once nothing of theirs is running.
+  std::vector<Http1Parser::Piece> pieces;  // Scratch of the response path.
+  std::string text;                        // Scratch for heads.
+
+  const Limits& limits() const { return fleet.world()->config->limits; }
+  void log(LogLevel level, std::string_view message, std::string_view fields);
+};
+
+// The two printed forms of everything that is counted (stats.cc).
+std::string print_stats_json(const Context& context, size_t calls_in_flight);
+std::string print_stats_prometheus(const Context& context, size_t calls_in_flight);
+
+}  // namespace lb

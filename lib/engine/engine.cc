@@ -1,0 +1,221 @@
+#include "engine/engine.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "engine/call.h"
+
+namespace lb {
+
+namespace {
+
+// Rounds of admission and delivery in one turn; what is left waits for the next, so that sockets are not starved.
+constexpr int kRoundsMax = 64;
+
+}  // namespace
+
+struct Engine::State : Context {
+  State(Net& net_, const EngineOptions& options_, Instant now_) : Context(net_, options_, now_) {}
+
+  Slab<Call> calls;
+  std::vector<TimerHeap::Fired> fired;
+  std::vector<CallId> admitting;
+  bool closing = false;
+  bool unfinished = false;  // settle() left work for the next turn.
+
+  void sweep() {
+    for (CallId id : ended) calls.remove(id);
+    bool any = !ended.empty();
+    ended.clear();
+    if (any && fleet.has_old_worlds())
+      for (UpstreamIndex gone : fleet.sweep()) pool.drop_idle(gone);
+  }
+
+  void admit() {
+    capacity_freed = false;
+    if (waiting.empty()) return;
+    admitting.swap(waiting);
+    for (CallId id : admitting) {
+      Call* call = calls.find(id);
+      if (call && call->waiting() && !call->admit()) waiting.push_back(id);
+    }
+    admitting.clear();
+  }
+
+  void fire(const TimerHeap::Fired& timer) {
+    auto kind = static_cast<TimerKind>(timer.kind);
+    if (kind == TimerKind::link_connect || kind == TimerKind::link_idle) {
+      Link* link = pool.find(timer.owner);
+      if (!link) return;
+      if (kind == TimerKind::link_idle) return pool.idle_timer(*link, now);
+      Call* call = calls.find(link->call);
+      if (call && !link->up) call->on_patience(*link);
+      return;
+    }
+    if (Call* call = calls.find(timer.owner)) call->on_timer(kind);
+  }
+};
+
+Engine::Engine(Net& net, const EngineOptions& options, std::shared_ptr<const Config> config,
+               Instant now)
+    : state_(std::make_unique<State>(net, options, now)) {
+  state_->fleet.configure(std::move(config));
+}
+
+Engine::~Engine() {
+  State& s = *state_;
+  for (uint64_t id : s.calls.ids()) s.calls.remove(id);
+  for (uint64_t id : s.pool.ids()) s.pool.drop(*s.pool.find(id));
+}
+
+void Engine::begin(Instant now) {
+  State& s = *state_;
+  if (now < s.now)
+    s.meter.clock_regressions++;  // Clamped: time does not run backwards here.
+  else
+    s.now = now;
+  s.timers.take_due(s.now, s.fired);
+  for (const TimerHeap::Fired& timer : s.fired) s.fire(timer);
+  s.fired.clear();
+  s.sweep();
+}
+
+void Engine::complete(Completion& completion) {
+  State& s = *state_;
+  if (completion.kind == Completion::Kind::resolved) {
+    Names::Answer answer = s.names.complete(completion, s.limits().dns_ttl, s.now);
+    for (uint64_t waiter : answer.waiters) {
+      Link* link = s.pool.find(waiter);
+      Call* call = link ? s.calls.find(link->call) : nullptr;
+      if (call) call->on_addresses(*link, answer);
+    }
+    return s.sweep();
+  }
+  Link* link = s.pool.find(tag_id(completion.tag));
+  // A stale completion: the link was closed earlier in this turn, or tries another address by now.
+  if (!link || link->conn != completion.conn) return;
+  if (Call* call = s.calls.find(link->call)) {
+    call->on_link(*link, completion);
+    return s.sweep();
+  }
+  // An idle connection has nothing to say: whatever comes ends it.
+  if (completion.kind == Completion::Kind::closed) link->conn = 0;
+  if (completion.kind != Completion::Kind::written) s.pool.drop(*link);
+}
+
+void Engine::settle() {
+  State& s = *state_;
+  s.unfinished = false;
+  for (int round = 0; s.capacity_freed || !s.outbox.empty(); round++) {
+    if (round == kRoundsMax) {
+      s.unfinished = true;
+      return;
+    }
+    s.admit();
+    s.sweep();
+    s.outbox.flush();
+    s.sweep();
+  }
+}
+
+Instant Engine::next_wake() const {
+  return state_->unfinished ? state_->now : state_->timers.next();
+}
+
+Result<CallId> Engine::start(CallSpec&& spec) {
+  State& s = *state_;
+  if (s.closing) return Error{Status::CLOSED, "", "the engine is closing"};
+  if (s.calls.size() >= s.options.calls_max || s.calls.full())
+    return Error{Status::FULL, "",
+                 "calls_max (" + std::to_string(s.options.calls_max) + ") calls are in flight"};
+  std::string_view path = spec.head.target;
+  path = path.substr(0, path.find('?'));
+  std::optional<Operation> operation = openai_operation(path);
+  if (!operation || spec.head.method != "POST")
+    return Error{Status::INVALID, "",
+                 "no such operation: " + spec.head.method.substr(0, 20) + " " +
+                     std::string(path.substr(0, 100)) +
+                     "; there is POST /v1/chat/completions, /v1/completions, /v1/embeddings and "
+                     "/v1/responses"};
+  CallId id = s.calls.next_id();
+  s.calls.add(s, id, std::move(spec), *operation);
+  s.calls.find(id)->begin();
+  return id;
+}
+
+void Engine::append_body(CallId id, Chunk bytes, bool last) {
+  if (Call* call = state_->calls.find(id)) call->append_body(std::move(bytes), last);
+}
+
+bool Engine::body_room(CallId id) const {
+  Call* call = state_->calls.find(id);
+  return !call || call->body_room();
+}
+
+void Engine::credit(CallId id, uint64_t bytes) {
+  if (Call* call = state_->calls.find(id)) call->credit(bytes);
+}
+
+void Engine::cancel(CallId id) {
+  if (Call* call = state_->calls.find(id)) call->cancel();
+}
+
+void Engine::forget(EventSink& sink) {
+  State& s = *state_;
+  for (uint64_t id : s.calls.ids())
+    if (Call* call = s.calls.find(id); call->sink() == &sink) call->cancel();
+  s.outbox.forget(sink);
+  if (s.options.log == &sink) s.options.log = nullptr;
+}
+
+void Engine::set_log(EventSink* sink, LogLevel level) {
+  state_->options.log = sink;
+  state_->options.log_level = level;
+}
+
+void Engine::configure(std::shared_ptr<const Config> config) {
+  State& s = *state_;
+  for (UpstreamIndex gone : s.fleet.configure(std::move(config))) s.pool.drop_idle(gone);
+}
+
+const Config& Engine::config() const { return *state_->fleet.world()->config; }
+
+void Engine::close(bool cancel_rest) {
+  State& s = *state_;
+  s.closing = true;
+  if (!cancel_rest) return;
+  for (uint64_t id : s.calls.ids())
+    if (Call* call = s.calls.find(id)) call->cancel();
+}
+
+bool Engine::closing() const { return state_->closing; }
+size_t Engine::calls() const { return state_->calls.size(); }
+Instant Engine::now() const { return state_->now; }
+
+bool Engine::ready() const {
+  const State& s = *state_;
+  const std::vector<policy::TargetIndex>& targets = s.fleet.world()->targets;
+  return !s.closing && std::any_of(targets.begin(), targets.end(), [&](policy::TargetIndex i) {
+    return s.fleet.target(i).health.open_at() <= s.now;
+  });
+}
+
+void Engine::log(LogLevel level, std::string_view message, std::string_view fields) {
+  state_->log(level, message, fields);
+}
+
+Engine::Census Engine::census() const {
+  const State& s = *state_;
+  Census census{s.calls.size(),   s.pool.size(), s.pool.idle(),  s.timers.size(),
+                s.waiting.size(), 0,             s.replay_bytes};
+  for (policy::TargetIndex i = 0; i < s.fleet.target_count(); i++)
+    census.in_flight += s.fleet.target(i).in_flight;
+  return census;
+}
+
+std::string Engine::stats_json() const { return print_stats_json(*state_, state_->calls.size()); }
+std::string Engine::stats_prometheus() const {
+  return print_stats_prometheus(*state_, state_->calls.size());
+}
+
+}  // namespace lb
