@@ -169,12 +169,20 @@ uint64_t Call::estimate() const {
   return length / 4 + scan_.output_tokens_max();
 }
 
-void Call::dispatch() {
+policy::Decision Call::decide(Rng& rng) const {
   std::span<const policy::Facts> facts = context_.fleet.facts(plan(), estimate(), context_.now);
   policy::Ask ask;
   ask.tried = tried_;
-  policy::Decision decision =
-      policy::decide(plan(), facts, ask, context_.now, context_.pick_rng);
+  return policy::decide(plan(), facts, ask, context_.now, rng);
+}
+
+bool Call::startable() const {
+  Rng any(1);  // Whichever it picks: the question is whether it picks one.
+  return waiting() && decide(any).kind == policy::Decision::Kind::send;
+}
+
+void Call::dispatch() {
+  policy::Decision decision = decide(context_.pick_rng);
   switch (decision.kind) {
     case policy::Decision::Kind::send:
       return start_attempt(decision.target, false);

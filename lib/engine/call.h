@@ -34,6 +34,8 @@ class Call {
 
   // The call is in Context::waiting: tries again. False: it stays there.
   bool admit();
+  // It waits, and need not: a target may take it now.
+  bool startable() const;
 
   void on_addresses(Link& link, const Names::Answer& answer);
   void on_patience(Link& link);  // One address took too long to connect.
@@ -94,6 +96,7 @@ class Call {
   bool take_body(Chunk bytes);
   void advance();
   void route();
+  policy::Decision decide(Rng& rng) const;
   void dispatch();
   void wait(const policy::Decision& decision);
   void give_up(Status why);

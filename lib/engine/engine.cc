@@ -207,9 +207,11 @@ void Engine::log(LogLevel level, std::string_view message, std::string_view fiel
 Engine::Census Engine::census() const {
   const State& s = *state_;
   Census census{s.calls.size(),   s.pool.size(), s.pool.idle(),  s.timers.size(),
-                s.waiting.size(), 0,             s.replay_bytes};
+                s.waiting.size(), 0,             s.replay_bytes, 0};
   for (policy::TargetIndex i = 0; i < s.fleet.target_count(); i++)
     census.in_flight += s.fleet.target(i).in_flight;
+  for (CallId id : s.waiting)
+    if (Call* call = s.calls.find(id); call && call->startable()) census.startable++;
   return census;
 }
 

@@ -86,6 +86,7 @@ class Engine {
     size_t calls, links, idle_links, timers, waiting;
     int64_t in_flight;      // Sum over targets: every reservation is settled or released.
     uint64_t replay_bytes;  // Held for request bodies.
+    size_t startable;       // Waiting calls that some target may take: 0 between turns.
   };
   Census census() const;
 

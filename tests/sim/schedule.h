@@ -1,0 +1,47 @@
+// Virtual time: what is to happen when. Ties go by order of insertion, so that a seed replays exactly.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <queue>
+#include <vector>
+
+#include "base/time.h"
+
+namespace lb::sim {
+
+class Schedule {
+ public:
+  // A second after the start of the clock, so that "long ago" lies before it.
+  Instant now() const { return now_; }
+  void at(Instant when, std::function<void()> what) {
+    items_.push({std::max(when, now_), ++orders_, std::move(what)});
+  }
+  void after(Duration delay, std::function<void()> what) { at(now_ + delay, std::move(what)); }
+  Instant next() const { return items_.empty() ? Instant::never() : items_.top().when; }
+
+  // Moves the clock to `when` and runs what is due by then.
+  void run_to(Instant when) {
+    now_ = std::max(now_, when);
+    while (!items_.empty() && items_.top().when <= now_) {
+      std::function<void()> what = std::move(const_cast<Item&>(items_.top()).what);
+      items_.pop();
+      what();
+    }
+  }
+
+ private:
+  struct Item {
+    Instant when;
+    uint64_t order;
+    std::function<void()> what;
+    bool operator<(const Item& other) const {
+      return when != other.when ? when > other.when : order > other.order;
+    }
+  };
+  Instant now_{1'000'000'000};
+  uint64_t orders_ = 0;
+  std::priority_queue<Item> items_;
+};
+
+}  // namespace lb::sim
