@@ -268,9 +268,7 @@ void Call::pump_body(Link& link, Chain&& first) {
 
 void Call::on_sent(Link& link) {
   // A body that is too long to be kept goes behind the attempt that sends it.
-  bool too_long = body_.end() > route_config().replay_bytes ||
-                  context_.replay_bytes > context_.limits().replay_bytes_total;
-  if (too_long || head_emitted_) {
+  if (!keeps_body() || head_emitted_) {
     uint64_t kept = body_.kept();
     body_.drop_before(attempt_.cursor);
     context_.replay_bytes -= kept - body_.kept();

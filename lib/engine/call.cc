@@ -121,12 +121,17 @@ void Call::advance() {
   if (link && link->up && phase_ >= Phase::sending && !attempt_.request_done) pump_body(*link, {});
 }
 
+// A body is kept while it fits its route's bound and that of the engine. One whose length says that it will not fit
+// is not even begun to be kept: it passes through.
+bool Call::keeps_body() const {
+  return std::max(body_.end(), body_length_.value_or(0)) <= route_config().replay_bytes &&
+         context_.replay_bytes <= context_.limits().replay_bytes_total;
+}
+
 bool Call::body_room() const {
   if (phase_ == Phase::done || phase_ == Phase::ending) return true;
   if (!routed_) return true;  // `advance` refuses what is too long.
-  uint64_t keep = route_config().replay_bytes;
-  if (context_.replay_bytes > context_.limits().replay_bytes_total) keep = 0;
-  return body_.kept() < std::max(keep, kBodyWindow);
+  return keeps_body() || body_.kept() < kBodyWindow;
 }
 
 void Call::check_room() {

@@ -109,6 +109,7 @@ class Call {
   bool all_limited() const;
   uint64_t estimate() const;
   void set_phase(Phase phase, Instant due);
+  bool keeps_body() const;
   void check_room();
   void drop_body();
   const policy::Plan& plan() const { return world_->plans[route_index_]; }

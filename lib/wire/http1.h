@@ -96,6 +96,7 @@ class Http1Parser {
 
  private:
   struct State;  // Holds the llhttp parser, which keeps a pointer to it.
+  struct Callbacks;
   std::unique_ptr<State> state_;
 };
 

@@ -97,9 +97,16 @@ class OpenAiAnswer {
   const Usage& usage() const;
 
  private:
+  Sign typed_event(std::string_view type);
+  Sign chunk();
+  void read_usage();
+
   Form form_;
   bool responses_;
-  bool content_ = false, finished_ = false, failed_ = false;
+  bool done_ = false;      // [DONE], a terminal event, or a whole JSON value.
+  bool failed_ = false;
+  uint64_t begun_ = 0;     // Choices that have had content, by bit.
+  uint64_t finished_ = 0;  // Choices that have had a finish reason.
   uint32_t malformed_ = 0;
   std::string error_text_;
   Usage usage_;

@@ -5,7 +5,6 @@
 
 #include <array>
 #include <cstdint>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,22 +14,57 @@ namespace lb {
 enum class JsonType : uint8_t { absent, string, number, boolean, null, object, array };
 
 // What to look for: an immutable set of paths such as "model", "usage.prompt_tokens",
-// "choices.*.delta.content" (`*` is any array element). At most 32; built once, shared by scanners.
+// "choices.*.delta.content" (`*` is any array element). Built by the compiler from literals, shared by scanners.
 class ScanPaths {
  public:
   static constexpr size_t kPathsMax = 32;
-  explicit ScanPaths(std::span<const std::string_view> paths);
-  size_t size() const { return count_; }
+  static constexpr size_t kNodesMax = 96;  // Names in all paths together, those that are shared counted once.
+
+  template <size_t N>
+  explicit constexpr ScanPaths(const std::string_view (&paths)[N]) : count_(N) {
+    static_assert(N <= kPathsMax);
+    for (size_t i = 0; i < N; i++) add(paths[i], static_cast<int16_t>(i));
+  }
+  constexpr size_t size() const { return count_; }
+
+  // The node below `node` that is called `name`; -1 if there is none, also below -1.
+  constexpr int16_t child(int16_t node, std::string_view name) const {
+    if (node < 0) return -1;
+    int16_t at = nodes_[static_cast<size_t>(node)].child;
+    while (at >= 0 && nodes_[static_cast<size_t>(at)].name != name) at = nodes_[static_cast<size_t>(at)].sibling;
+    return at;
+  }
+  // Index of the path that ends at `node`; -1 if none does.
+  constexpr int16_t want(int16_t node) const { return node < 0 ? node : nodes_[static_cast<size_t>(node)].want; }
 
  private:
-  friend class JsonScan;
   struct Node {
-    std::string name;      // "*" matches any element of an array.
+    std::string_view name;
     int16_t child = -1;    // First child.
     int16_t sibling = -1;  // Next with the same parent.
-    int16_t want = -1;     // Index of the path that ends here.
+    int16_t want = -1;
   };
-  std::vector<Node> nodes_;  // nodes_[0] is the root.
+
+  constexpr void add(std::string_view path, int16_t index) {
+    int16_t at = 0;
+    while (!path.empty()) {
+      size_t dot = path.find('.');
+      std::string_view name = path.substr(0, dot);
+      path = dot == path.npos ? std::string_view() : path.substr(dot + 1);
+      int16_t next = child(at, name);
+      if (next < 0) {
+        next = static_cast<int16_t>(used_++);
+        Node& parent = nodes_[static_cast<size_t>(at)];
+        nodes_[static_cast<size_t>(next)] = {name, -1, parent.child, -1};
+        parent.child = next;
+      }
+      at = next;
+    }
+    nodes_[static_cast<size_t>(at)].want = index;
+  }
+
+  std::array<Node, kNodesMax> nodes_{};  // nodes_[0] is the root.
+  size_t used_ = 1;
   size_t count_ = 0;
 };
 
@@ -68,10 +102,37 @@ class JsonScan {
   bool is_true(size_t path) const { return found_[path].type == JsonType::boolean && found_[path].text == "true"; }
 
  private:
+  enum class Expect : uint8_t { value, value_or_end, key, key_or_end, colon, comma_or_end, nothing };
+  enum class Token : uint8_t { none, key, string, scalar };
+  struct Frame {
+    bool object = false;
+    int16_t node = -1;     // Of the container in the paths; -1: nothing within is wanted.
+    int16_t want = -1;
+    bool nonempty = false;
+  };
+
+  size_t read_string(std::string_view bytes, size_t at);
+  size_t read_scalar(std::string_view bytes, size_t at);
+  size_t read_mark(char c, uint64_t where);
+  size_t begin_value(char c, uint64_t where);
+  bool end_container(char c, uint64_t end);
+  void end_value(uint64_t end, bool nonempty);
+  void capture(std::string_view bytes);
+
   const ScanPaths* paths_;
   std::vector<Found> found_;
   uint64_t offset_ = 0;
-  // The author of scan.cc adds the state of the machine here.
+  std::vector<Frame> frames_;
+  Expect expect_ = Expect::value;
+  Token token_ = Token::none;
+  bool escape_ = false;       // The last byte of a string was a backslash.
+  bool faulty_ = false;
+  bool is_object_ = false;
+  bool string_nonempty_ = false;
+  char scalar_first_ = 0;
+  int16_t key_node_ = -1;     // What the last key leads to.
+  int16_t want_ = -1;         // Path of the scalar that is being read.
+  std::string key_;           // Raw, while it may match.
 };
 
 // `text` as a JSON string, with quotes.

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace lb {
 
@@ -13,7 +12,8 @@ struct SseEvent {
   std::string_view name;  // "" where there is no `event` line.
   std::string_view data;  // "" for a block of comments only.
   bool comment = false;   // Nothing but comments, or nothing at all: a sign of life, not an event.
-  uint64_t end = 0;       // Offset, in the stream, of the byte after the blank line that ended it.
+  uint64_t end = 0;       // Offset, in the stream, of the byte after the blank line that ended it. The LF of a CRLF that
+                          // has not come yet is counted to what follows: an event never waits for it.
 };
 
 class SseParser {
@@ -26,12 +26,23 @@ class SseParser {
   bool next(std::string_view& bytes, SseEvent& event);
   bool faulty() const { return faulty_; }
   uint64_t offset() const { return offset_; }  // Bytes consumed since the start.
-  bool mid_event() const;                       // Bytes of an unfinished event have come.
+  bool mid_event() const { return size_ > 0; }  // Bytes of an unfinished event have come.
 
  private:
+  void on_line(std::string_view line, bool lasting);
+
   uint64_t offset_ = 0;
+  size_t size_ = 0;         // Of the event so far.
   bool faulty_ = false;
-  // The author of sse.cc adds the state here.
+  bool first_line_ = true;  // A BOM may stand here.
+  bool skip_lf_ = false;    // The last byte consumed was a CR.
+  bool fields_ = false;     // The event has had a line other than a comment.
+  bool has_data_ = false;
+  bool data_kept_ = false;  // The data is in `data_`, else in `data_view_`.
+  std::string line_;        // The beginning of a line that is not whole yet.
+  std::string name_;
+  std::string data_;
+  std::string_view data_view_;
 };
 
 }  // namespace lb

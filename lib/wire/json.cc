@@ -1,0 +1,179 @@
+#include "wire/json.h"
+
+#include <cjson/cJSON.h>
+
+#include <charconv>
+#include <cmath>
+
+#include "wire/scan.h"
+
+namespace lb {
+
+namespace {
+
+// Deeper documents are refused before cJSON, which recurses, sees them. No configuration is deeper than ten.
+constexpr int kDepthMax = 200;
+
+const cJSON* node_of(const void* node) { return static_cast<const cJSON*>(node); }
+
+std::string place_of(std::string_view text, size_t at) {
+  size_t line = 1, column = 1;
+  for (size_t i = 0; i < at && i < text.size(); i++) {
+    column++;
+    if (text[i] == '\n') line++, column = 1;
+  }
+  return "line " + std::to_string(line) + " column " + std::to_string(column);
+}
+
+// Offset of the bracket that is too deep; npos if none is.
+size_t too_deep(std::string_view text) {
+  int depth = 0;
+  for (size_t i = 0; i < text.size(); i++) {
+    char c = text[i];
+    if (c == '"') {
+      for (i++; i < text.size() && text[i] != '"'; i++)
+        if (text[i] == '\\') i++;
+    } else if (c == '{' || c == '[') {
+      if (++depth > kDepthMax) return i;
+    } else if (c == '}' || c == ']') {
+      depth--;
+    }
+  }
+  return std::string_view::npos;
+}
+
+const cJSON* repeated_key(const cJSON* node) {
+  for (const cJSON* a = node->child; a; a = a->next) {
+    if (node->type & cJSON_Object)
+      for (const cJSON* b = a->next; b; b = b->next)
+        if (std::string_view(a->string) == b->string) return b;
+    if (const cJSON* below = repeated_key(a)) return below;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+bool JsonView::is_object() const { return cJSON_IsObject(node_of(node_)); }
+bool JsonView::is_array() const { return cJSON_IsArray(node_of(node_)); }
+bool JsonView::is_string() const { return cJSON_IsString(node_of(node_)); }
+bool JsonView::is_number() const { return cJSON_IsNumber(node_of(node_)); }
+bool JsonView::is_bool() const { return cJSON_IsBool(node_of(node_)); }
+bool JsonView::is_null() const { return cJSON_IsNull(node_of(node_)); }
+std::string_view JsonView::string() const { return is_string() ? node_of(node_)->valuestring : std::string_view(); }
+double JsonView::number() const { return is_number() ? node_of(node_)->valuedouble : 0; }
+bool JsonView::boolean() const { return cJSON_IsTrue(node_of(node_)); }
+std::string_view JsonView::key() const {
+  return node_ && node_of(node_)->string ? node_of(node_)->string : std::string_view();
+}
+size_t JsonView::size() const {
+  size_t n = 0;
+  for (JsonView child = first(); child.present(); child = child.next()) n++;
+  return n;
+}
+JsonView JsonView::operator[](std::string_view key) const {
+  if (!is_object()) return {};
+  for (JsonView child = first(); child.present(); child = child.next())
+    if (child.key() == key) return child;
+  return {};
+}
+JsonView JsonView::first() const {
+  return JsonView(is_object() || is_array() ? node_of(node_)->child : nullptr);
+}
+JsonView JsonView::next() const { return JsonView(node_ ? node_of(node_)->next : nullptr); }
+
+std::string JsonView::print() const {
+  if (!node_) return "null";
+  char* text = cJSON_PrintUnformatted(node_of(node_));
+  std::string out = text ? text : "null";
+  cJSON_free(text);
+  return out;
+}
+
+const char* JsonView::type_name() const {
+  if (!node_) return "nothing";
+  if (is_object()) return "an object";
+  if (is_array()) return "a list";
+  if (is_string()) return "a string";
+  if (is_number()) return "a number";
+  if (is_bool()) return "a boolean";
+  return "null";
+}
+
+Result<JsonDocument> JsonDocument::parse(std::string_view text) {
+  if (size_t at = too_deep(text); at != std::string_view::npos)
+    return Error{Status::CONFIG, place_of(text, at), "it is nested too deeply"};
+  if (size_t at = text.find('\0'); at != std::string_view::npos)
+    return Error{Status::CONFIG, place_of(text, at), "it has a NUL byte"};
+  const char* end = nullptr;
+  // cJSON wants a terminator to check for what follows the value.
+  std::string owned(text);
+  cJSON* root = cJSON_ParseWithLengthOpts(owned.c_str(), owned.size() + 1, &end, true);
+  if (!root) {
+    auto at = end ? static_cast<size_t>(end - owned.c_str()) : 0;
+    return Error{Status::CONFIG, place_of(text, at), "it is not valid JSON"};
+  }
+  JsonDocument document(root);
+  if (const cJSON* twice = repeated_key(root))
+    return Error{Status::CONFIG, "", "the key " + json_quote(twice->string) + " is there twice; leave one"};
+  return document;
+}
+
+JsonDocument::JsonDocument(JsonDocument&& other) noexcept : root_(std::exchange(other.root_, nullptr)) {}
+JsonDocument& JsonDocument::operator=(JsonDocument&& other) noexcept {
+  std::swap(root_, other.root_);
+  return *this;
+}
+JsonDocument::~JsonDocument() { cJSON_Delete(static_cast<cJSON*>(root_)); }
+JsonView JsonDocument::root() const { return JsonView(root_); }
+
+void JsonWriter::comma() {
+  if (comma_) out_ += ',';
+  comma_ = true;
+}
+JsonWriter& JsonWriter::begin_object() {
+  comma();
+  out_ += '{';
+  comma_ = false;
+  return *this;
+}
+JsonWriter& JsonWriter::end_object() {
+  out_ += '}';
+  comma_ = true;
+  return *this;
+}
+JsonWriter& JsonWriter::begin_array() {
+  comma();
+  out_ += '[';
+  comma_ = false;
+  return *this;
+}
+JsonWriter& JsonWriter::end_array() {
+  out_ += ']';
+  comma_ = true;
+  return *this;
+}
+JsonWriter& JsonWriter::key(std::string_view name) {
+  comma();
+  out_ += json_quote(name);
+  out_ += ':';
+  comma_ = false;
+  return *this;
+}
+JsonWriter& JsonWriter::value(std::string_view text) { return raw(json_quote(text)); }
+JsonWriter& JsonWriter::value(uint64_t number) { return raw(std::to_string(number)); }
+JsonWriter& JsonWriter::value(int64_t number) { return raw(std::to_string(number)); }
+JsonWriter& JsonWriter::value(double number) {
+  if (!std::isfinite(number)) return null();
+  char text[32];
+  return raw({text, static_cast<size_t>(std::to_chars(text, text + sizeof text, number).ptr - text)});
+}
+JsonWriter& JsonWriter::value(bool boolean) { return raw(boolean ? "true" : "false"); }
+JsonWriter& JsonWriter::null() { return raw("null"); }
+JsonWriter& JsonWriter::raw(std::string_view json) {
+  comma();
+  out_ += json;
+  return *this;
+}
+
+}  // namespace lb

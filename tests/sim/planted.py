@@ -1,0 +1,113 @@
+#!/usr/bin/env python3
+"""Proves that the simulator can fail: plants one defect at a time into a copy of the tree, and expects seeds to catch it.
+
+planted.py [--seeds N] [NAME...]      Prints which seed caught which defect. Exit code 1 if one was not caught.
+"""
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+# name: (file, what stands there, what is planted instead)
+DEFECTS = {
+    "retry after commitment": (
+        "lib/engine/attempt.cc",
+        "  if (head_emitted_)\n    return broken(Status::BROKEN, \"the connection broke in the middle of the answer: \" + std::string(why));\n",
+        "  if (head_emitted_) {\n    close_attempt(Close::sent);\n    held_.clear();\n    head_emitted_ = false;\n    return dispatch();\n  }\n"),
+    "truncated answer presented as a success": (
+        "lib/engine/answer.cc",
+        "    if (!answer.finished())\n      return broken(",
+        "    if (false)\n      return broken("),
+    "target tried twice": (
+        "lib/engine/attempt.cc", "    tried_.push_back(index);\n", ""),
+    "concurrency slot leaked on cancel": (
+        "lib/engine/attempt.cc", "  target.in_flight--;\n", "  if (phase_ != Phase::connecting) target.in_flight--;\n"),
+    "window ignored": (
+        "lib/engine/answer.cc", "  while (limit > 0 && (outstanding() < window_ ||", "  while (limit > 0 && (true ||"),
+    "cancel leaves the upstream connection open": (
+        "lib/engine/link.cc", "  if (link.conn) net_.close(link.conn, false);\n", "  if (link.conn && link.served > 0) net_.close(link.conn, false);\n"),
+    "waiting calls forgotten": (
+        "lib/engine/attempt.cc", "  echo_left_ = -1;\n  context_.capacity_freed = true;\n", "  echo_left_ = -1;\n"),
+    "model spliced at the wrong place": (
+        "lib/engine/attempt.cc", "      attempt_.cursor = scan_.model_end();\n", "      attempt_.cursor = scan_.model_end() + 1;\n"),
+    "caller's credentials sent upstream": (
+        "lib/engine/call.cc", "\"authorization\", ", ""),
+    "no error event on a broken stream": (
+        "lib/engine/answer.cc", "    if (!in_band_error_)\n", "    if (false)\n"),
+}
+
+
+def copy_tree(to):
+    files = subprocess.check_output(["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard"], text=True).split("\n")
+    for name in filter(None, files):
+        source = os.path.join(ROOT, name)
+        if not os.path.isfile(source):
+            continue
+        target = os.path.join(to, name)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        shutil.copy2(source, target)
+
+
+def run(command, **kwargs):
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **kwargs)
+
+
+def build(tree):
+    built = run(["ninja", "-C", os.path.join(tree, "build"), "tests/sim/lb_sim"])
+    if built.returncode:
+        sys.exit(built.stdout)
+    return os.path.join(tree, "build", "tests", "sim", "lb_sim")
+
+
+def caught(sim, seeds):
+    """The line that says so; a crash counts too: the engine's own checks are part of the net."""
+    try:
+        done = run([sim, "--seeds", str(seeds)], timeout=300)
+    except subprocess.TimeoutExpired:
+        return "the run does not end"
+    if done.returncode == 0:
+        return None
+    line = re.search(r"BROKEN with .*|.*check failed.*|.*LB_CHECK.*", done.stdout)
+    return line[0] if line else f"exit code {done.returncode}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=300)
+    parser.add_argument("names", nargs="*")
+    args = parser.parse_args()
+    tree = tempfile.mkdtemp(prefix="lb-planted-")
+    missed = 0
+    try:
+        copy_tree(tree)
+        setup = run(["meson", "setup", os.path.join(tree, "build"), tree, "-Dbuildtype=debugoptimized"])
+        if setup.returncode:
+            sys.exit(setup.stdout)
+        if caught(build(tree), args.seeds):
+            sys.exit("without any defect there are broken seeds already")
+        for name in args.names or DEFECTS:
+            file, old, new = DEFECTS[name]
+            path = os.path.join(tree, file)
+            with open(path) as f:
+                text = f.read()
+            if text.count(old) != 1:
+                sys.exit(f"{name}: the place in {file} is not there (any more); adapt DEFECTS")
+            with open(path, "w") as f:
+                f.write(text.replace(old, new))
+            line = caught(build(tree), args.seeds)
+            print(f"{'caught' if line else 'MISSED'}: {name}" + (f"\n    {line}" if line else ""), flush=True)
+            missed += line is None
+            with open(path, "w") as f:
+                f.write(text)
+    finally:
+        shutil.rmtree(tree, ignore_errors=True)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
