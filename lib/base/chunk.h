@@ -49,6 +49,8 @@ class Chunk {
     LB_CHECK(size <= size_);
     size_ = size;
   }
+  // No other chunk shares the buffer: its owner may use it again.
+  bool unique() const { return buffer_ && buffer_->count.load(std::memory_order_acquire) == 1; }
   // Shares the buffer.
   Chunk slice(size_t offset, size_t size) const {
     LB_CHECK(offset <= size_ && size <= size_ - offset);
@@ -76,6 +78,8 @@ class Chunk {
 
 class Chain {
  public:
+  Chain() = default;
+  explicit Chain(Chunk chunk) { push(std::move(chunk)); }
   void push(Chunk chunk) {
     if (chunk.empty()) return;
     bytes_ += chunk.size();

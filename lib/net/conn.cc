@@ -1,0 +1,278 @@
+#include "net/conn.h"
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "net/fault.h"
+
+namespace lb {
+
+namespace {
+
+// A request or a piece of an answer is a few chunks; the system takes up to 1,024 (IOV_MAX).
+constexpr size_t kVectors = 64;
+// What is handed to uv_write is little, to be told soon; the rest follows by send_now. Four vectors are what a
+// uv_write_t holds without allocating.
+constexpr size_t kQueuedVectors = 4;
+constexpr size_t kQueuedBytes = 64 * 1024;
+
+size_t fill(const Chain& bytes, std::array<iovec, kVectors>& out) {
+  size_t n = std::min(bytes.count(), out.size());
+  for (size_t i = 0; i < n; i++) out[i] = {const_cast<char*>(bytes[i].data()), bytes[i].size()};
+  return n;
+}
+
+}  // namespace
+
+// --- Life ---
+
+Loop::Conn* Loop::find(ConnId id) const {
+  Conn* conn = conns_.find(id);
+  return conn && conn->state <= Conn::State::open ? conn : nullptr;
+}
+
+Loop::Conn& Loop::add_conn(uint64_t tag) {
+  ConnId id = conns_.next_id();
+  conns_.add(this, id, tag);
+  Conn& conn = *conns_.find(id);
+  conn.timer.owner = id;
+  conn.timer.kind = conn_timer;
+  return conn;
+}
+
+void Loop::destroy(Conn& conn) {
+  if (conn.state == Conn::State::gone) return;
+  if (conn.state == Conn::State::flushing || conn.state == Conn::State::lingering) closing_--;
+  conn.state = Conn::State::gone;
+  timers_.disarm(conn.timer);
+  uv_close(&conn.handle, [](uv_handle_t* handle) {
+    Conn& closed = *static_cast<Conn*>(handle->data);
+    closed.loop->conns_.remove(closed.id);
+  });
+}
+
+void Loop::lose(Conn& conn, Status status, std::string message) {
+  if (conn.state <= Conn::State::open) {
+    Completion& completion = arrive(Completion::Kind::closed, conn);
+    completion.status = status;
+    completion.message = std::move(message);
+  }
+  destroy(conn);
+}
+
+void Loop::adopt(ConnId id, uint64_t tag) {
+  if (Conn* conn = find(id)) conn->tag = tag;
+}
+
+void Loop::close(ConnId id, bool flush) {
+  // What a connection did in this very turn (a write that failed) is not news any more.
+  if (!arrived_.empty()) std::erase_if(arrived_, [id](const Completion& completion) { return completion.conn == id; });
+  Conn* conn = find(id);
+  if (!conn) return;
+  if (flush && conn->state == Conn::State::open && !conn->deaf)
+    begin_flush(*conn);
+  else
+    destroy(*conn);
+}
+
+void Loop::begin_flush(Conn& conn) {
+  conn.state = Conn::State::flushing;
+  closing_++;
+  timers_.arm(conn.timer, now() + kFlushMax);
+  // A peer that is still sending may not read before it has sent everything.
+  if (!conn.ended) start_polling(conn);
+  if (conn.state == Conn::State::flushing && conn.out.empty()) flushed(conn);
+}
+
+void Loop::flushed(Conn& conn) {
+  if (::shutdown(conn.fd, SHUT_WR) != 0 || conn.ended) return destroy(conn);
+  conn.state = Conn::State::lingering;
+  timers_.arm(conn.timer, now() + kLingerMax);
+}
+
+void Loop::opened(Conn& conn) {
+  conn.state = Conn::State::open;
+  arrive(Completion::Kind::connected, conn);
+}
+
+// --- Reading ---
+
+void Loop::read(ConnId id, bool on) {
+  Conn* conn = find(id);
+  if (!conn) return;
+  conn->wanted = on;
+  // Switching off waits for the next bytes to come: most often it is on again by then, and the system need not know.
+  if (!on || conn->state != Conn::State::open) return;
+  if (!conn->early.empty())
+    stirred_.push_back(id);
+  else if (!conn->ended)
+    start_polling(*conn);
+}
+
+void Loop::pump_stirred() {
+  for (ConnId id : stirred_) {
+    Conn* conn = find(id);
+    if (!conn || !conn->wanted) continue;
+    while (!conn->early.empty()) arrive(Completion::Kind::read, *conn).data = conn->early.pop();
+    if (!conn->ended) start_polling(*conn);
+  }
+  stirred_.clear();
+}
+
+void Loop::start_polling(Conn& conn) {
+  if (conn.polling) return;
+  conn.polling = true;
+  int error = uv_read_start(&conn.stream, on_room, on_read);
+  if (error != 0) lose(conn, Status::BROKEN, broken_fault(error, conn.peer));
+}
+
+bool Loop::may_read(const Conn& conn) const {
+  if (conn.state != Conn::State::open) return true;
+  return conn.wanted && (conn.read_turn != turns_ || conn.read_bytes < kReadPerTurn);
+}
+
+void Loop::on_room(uv_handle_t* handle, size_t, uv_buf_t* buffer) {
+  Conn& conn = *static_cast<Conn*>(handle->data);
+  *buffer = {nullptr, 0};
+  if (!conn.loop->may_read(conn)) return;
+  ReadBuffer::Room room = conn.loop->buffer_.room();
+  *buffer = {room.at, room.size};
+}
+
+void Loop::on_read(uv_stream_t* stream, ssize_t n, const uv_buf_t*) {
+  Conn& conn = *static_cast<Conn*>(stream->data);
+  Loop& loop = *conn.loop;
+  if (n > 0) return loop.take_bytes(conn, static_cast<size_t>(n));
+  if (n == UV_EOF) return loop.take_end(conn);
+  if (n == UV_ENOBUFS) {  // on_room gave none. If the owner still reads, this turn has had its share.
+    if (conn.wanted) return;
+    conn.polling = false;
+    uv_read_stop(stream);
+    return;
+  }
+  if (n < 0) loop.lose(conn, Status::BROKEN, broken_fault(static_cast<int>(n), conn.peer));
+}
+
+void Loop::take_bytes(Conn& conn, size_t n) {
+  if (conn.state == Conn::State::open) {
+    if (conn.read_turn != turns_) {
+      conn.read_turn = turns_;
+      conn.read_bytes = 0;
+    }
+    conn.read_bytes += n;
+    arrive(Completion::Kind::read, conn).data = buffer_.take(n);
+    return;
+  }
+  conn.dropped += n;
+  if (conn.dropped > kLingerBytesMax) destroy(conn);
+}
+
+void Loop::take_end(Conn& conn) {
+  conn.ended = true;
+  conn.polling = false;
+  switch (conn.state) {
+    case Conn::State::open:
+      if (conn.deaf) return lose(conn, Status::BROKEN, broken_fault(UV_ECONNRESET, conn.peer));
+      arrive(Completion::Kind::ended, conn);
+      return;
+    case Conn::State::lingering:
+      return destroy(conn);
+    case Conn::State::connecting:
+    case Conn::State::flushing:
+    case Conn::State::gone:
+      return;
+  }
+}
+
+// --- Writing ---
+
+size_t Loop::write(ConnId id, Chain&& bytes) {
+  Conn* conn = find(id);
+  if (!conn || conn->deaf || bytes.empty()) return 0;
+  LB_CHECK(conn->state == Conn::State::open);
+  bool idle = conn->out.empty();
+  if (idle && (!send_now(*conn, bytes) || bytes.empty())) return 0;
+  size_t pending = bytes.bytes();
+  conn->out.push(std::move(bytes));
+  if (idle) queue_write(*conn);
+  return pending;
+}
+
+// Sends what the socket takes, by no more calls than it needs. False: the connection failed, and this was dealt with.
+bool Loop::send_now(Conn& conn, Chain& bytes) {
+  while (!bytes.empty()) {
+    std::array<iovec, kVectors> vectors;
+    msghdr message{};
+    message.msg_iov = vectors.data();
+    message.msg_iovlen = fill(bytes, vectors);
+    size_t offered = 0;
+    for (size_t i = 0; i < message.msg_iovlen; i++) offered += vectors[i].iov_len;
+    ssize_t sent = 0;
+    do sent = ::sendmsg(conn.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (sent < 0 && errno == EINTR);
+    if (sent < 0) {
+      if (errno == EAGAIN || errno == EWOULDBLOCK) return true;
+      write_failed(conn, uv_translate_sys_error(errno));
+      return false;
+    }
+    bytes.consume(static_cast<size_t>(sent));
+    if (static_cast<size_t>(sent) < offered) return true;
+  }
+  return true;
+}
+
+// A server may answer and close before it has read the whole request. What it sent is still to be read, and its end
+// is then sure to come; so while the owner reads, the read side tells.
+void Loop::write_failed(Conn& conn, int error) {
+  bool end_comes = error == UV_EPIPE || error == UV_ECONNRESET;
+  if (conn.state == Conn::State::open && end_comes && conn.wanted && !conn.ended) {
+    conn.deaf = true;
+    conn.out.clear();
+    return;
+  }
+  lose(conn, Status::BROKEN, broken_fault(error, conn.peer));
+}
+
+// The socket is full: libuv waits for room with the first of what is left.
+void Loop::queue_write(Conn& conn) {
+  std::array<uv_buf_t, kQueuedVectors> buffers;
+  size_t n = 0;
+  conn.flight = 0;
+  for (; n < std::min(conn.out.count(), buffers.size()) && conn.flight < kQueuedBytes; n++) {
+    const Chunk& chunk = conn.out[n];
+    size_t size = std::min(chunk.size(), kQueuedBytes - conn.flight);
+    buffers[n] = {const_cast<char*>(chunk.data()), size};
+    conn.flight += size;
+  }
+  conn.write_req.data = &conn;
+  int error = uv_write(&conn.write_req, &conn.stream, buffers.data(), static_cast<unsigned>(n),
+                       [](uv_write_t* request, int status) {
+                         Conn& written = *static_cast<Conn*>(request->data);
+                         written.loop->written(written, status);
+                       });
+  if (error != 0) write_failed(conn, error);
+}
+
+void Loop::written(Conn& conn, int status) {
+  if (conn.state == Conn::State::gone) return;
+  if (status != 0) return write_failed(conn, status);
+  size_t before = conn.out.bytes();
+  conn.out.consume(conn.flight);
+  conn.flight = 0;
+  if (!send_now(conn, conn.out)) return;
+  report_written(conn, before - conn.out.bytes());
+  if (!conn.out.empty())
+    queue_write(conn);
+  else if (conn.state == Conn::State::flushing)
+    flushed(conn);
+}
+
+void Loop::report_written(Conn& conn, size_t n) {
+  if (conn.state == Conn::State::open && n > 0) arrive(Completion::Kind::written, conn).bytes = n;
+}
+
+}  // namespace lb
