@@ -23,7 +23,8 @@ void Call::on_bytes(Link& link, const Chunk& chunk) {
   attempt_.received = true;
   uint32_t serial = attempt_.serial;
   uint64_t id = link.id;
-  if (phase_ == Phase::relaying) phase_due_ = context_.now + deployment().timeouts.idle;
+  // Bytes that were on their way when reading was switched off do not start the clock of a slow caller's upstream.
+  if (phase_ == Phase::relaying && link.reading) phase_due_ = context_.now + deployment().timeouts.idle;
   if (phase_ == Phase::holding)
     phase_due_ = std::max(phase_due_, context_.now + deployment().timeouts.idle);
   std::vector<Http1Parser::Piece>& pieces = context_.pieces;
@@ -223,7 +224,10 @@ void Call::release() {
     limit = held_.bytes();  // One event longer than may be held goes out in parts.
     split_event_ = true;
   }
-  if (delivery_ == Delivery::whole && !answer_ended_) limit = 0;
+  if (delivery_ == Delivery::whole) {
+    if (answer_ended_ && held_.count() > 1) held_ = Chain(Chunk::copy(held_.to_string()));
+    if (!answer_ended_) limit = 0;
+  }
   while (limit > 0 && (outstanding() < window_ || delivery_ == Delivery::whole)) {
     Event event;
     event.data = delivery_ == Delivery::events ? held_.pop() : take(held_, limit);
@@ -290,6 +294,8 @@ void Call::finish_answer() {
     target.meter.malformed_events += answer.malformed();
     if (!answer.finished())
       return broken(Status::BROKEN, "the answer ended without its terminal marker");
+    // An error that was longer than could be held: its head has gone out as a success.
+    if (answer.failed()) return broken(Status::BROKEN, "the upstream reported an error within a success");
     usage_ = answer.usage();
     target.meter.ok++;
     target.meter.tokens_in += usage_.input.value_or(0);

@@ -176,6 +176,7 @@ void Engine::set_log(EventSink* sink, LogLevel level) {
 void Engine::configure(std::shared_ptr<const Config> config) {
   State& s = *state_;
   for (UpstreamIndex gone : s.fleet.configure(std::move(config))) s.pool.drop_idle(gone);
+  s.capacity_freed = true;  // Limits of targets that are kept may have grown.
 }
 
 const Config& Engine::config() const { return *state_->fleet.world()->config; }

@@ -258,7 +258,7 @@ Script make_answer(Fault fault, bool stream, uint64_t id, Rng& rng) {
   parts.extra += "x-sim-response: " + std::to_string(id) + "\r\n";
   parts.framing = stream || rng.below(3) == 0 ? Framing::chunked : Framing::length;
   if (fault == Fault::short_of_length) parts.framing = Framing::length;
-  if (fault == Fault::bad_chunk) parts.framing = Framing::chunked;
+  if (fault == Fault::bad_chunk || fault == Fault::pings_then_stall) parts.framing = Framing::chunked;
   if (fault == Fault::close_delimited) parts.framing = Framing::close;
   if (fault == Fault::closes_after) parts.extra += "connection: close\r\n";
   truth.fault = fault;

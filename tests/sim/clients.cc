@@ -1,6 +1,7 @@
 #include "sim/clients.h"
 
 #include <algorithm>
+#include <cstdio>
 
 #include "base/text.h"
 #include "wire/json.h"
@@ -32,6 +33,12 @@ void Clients::wrong(const Live& call, const std::string& what) {
                   std::to_string(call.response) + "): " + what);
 }
 
+void Clients::print(const Live& call, const std::string& what) const {
+  if (log_)
+    std::printf("%12.6f call %llu: %s\n", static_cast<double>(schedule_.now().ns) / 1e9,
+                static_cast<unsigned long long>(call.plan.number), what.c_str());
+}
+
 void Clients::start(CallPlan plan) {
   std::string whole = plan.before + quoted(plan.model) + plan.after;
   CallSpec spec;
@@ -55,6 +62,8 @@ void Clients::start(CallPlan plan) {
   Live& call = calls_[plan.number];
   call.plan = std::move(plan);
   call.started = schedule_.now();
+  print(call, "start " + call.plan.model + (call.plan.stream ? " streamed" : "") + (call.plan.in_pieces ? " in pieces" : "") +
+                  " taking " + std::to_string(static_cast<int>(call.plan.taking)) + " window " + std::to_string(call.plan.window));
   call.window = call.plan.window;
   open_++;
   Result<CallId> id = engine_->start(std::move(spec));
@@ -86,6 +95,9 @@ void Clients::deliver(std::vector<Event>& events) {
     mix(static_cast<uint64_t>(event.kind) << 32 | event.code);
     mix(event.user_data ^ static_cast<uint64_t>(event.time.ns));
     mix(event.data.size() ^ static_cast<uint64_t>(event.status) << 32);
+    static constexpr const char* kNames[] = {"", "attempt", "head", "data", "done", "log", "closed", "room"};
+    print(place->second, std::string(kNames[static_cast<size_t>(event.kind)]) + " " + std::to_string(event.code) + " " +
+                             status_name(event.status) + " " + std::to_string(event.data.size()) + " bytes");
     on_event(place->second, event);
   }
 }
@@ -154,6 +166,7 @@ void Clients::credit(uint64_t number) {
   if (call.done || out == 0) return;
   uint64_t n = call.plan.taking == Taking::drip ? 1 + rng_.below(out) : out;
   call.credited += n;
+  print(call, "credit " + std::to_string(n));
   engine_->credit(call.id, n);
   if (n == out || call.done) return;
   call.credit_due = true;
@@ -163,6 +176,7 @@ void Clients::credit(uint64_t number) {
 void Clients::cancel(uint64_t number) {
   Live& call = calls_[number];
   if (call.done) return;
+  print(call, "cancel");
   call.cancelled = true;
   engine_->cancel(call.id);
   cancelled_now_.push_back(number);
@@ -202,7 +216,10 @@ void Clients::check_success(const Live& call, const Truth& truth) {
     if (call.pieces != truth.events) wrong(call, "events differ from what the upstream sent" + said);
     return;
   }
-  if (call.body != truth.body) wrong(call, "the body differs from what the upstream sent" + said);
+  if (call.body != truth.body)
+    wrong(call, "the body differs from what the upstream sent" + said + ": " + std::to_string(call.body.size()) + " bytes instead of " +
+                    std::to_string(truth.body.size()));
+  if (call.plan.delivery == Delivery::whole && call.pieces.size() > 1) wrong(call, "the whole body came in parts");
 }
 
 // Half an answer: whole events of what was sent, and then the protocol's own error event.
@@ -236,6 +253,7 @@ void Clients::on_request_head(uint64_t number, uint32_t host, uint64_t) {
   if (call.done) wrong(call, "a request went upstream after done");
   // A second time is right only after a kept-alive connection died before it said anything, and only once.
   uint32_t times = ++call.asked[host];
+  print(call, "asks host " + std::to_string(host));
   if (times > 2 || (times == 2 && net_->heard(number, host)))
     wrong(call, "host " + std::to_string(host) + " was tried again");
 }

@@ -50,7 +50,7 @@ class Clients : public EventSink, public Watcher {
   Clients(Schedule& schedule, Rng rng, Promise promise, Verdict& verdict)
       : schedule_(schedule), rng_(rng), promise_(promise), verdict_(verdict) {}
 
-  void attach(Engine* engine, FakeNet* net) { engine_ = engine, net_ = net; }
+  void attach(Engine* engine, FakeNet* net, bool log) { engine_ = engine, net_ = net, log_ = log; }
   void start(CallPlan plan);
   void deliver(std::vector<Event>& events) override;
   void on_request_head(uint64_t call, uint32_t host, uint64_t conn) override;
@@ -83,6 +83,7 @@ class Clients : public EventSink, public Watcher {
     std::map<uint32_t, uint32_t> asked;  // By host: how often.
   };
 
+  void print(const Live& call, const std::string& what) const;
   void feed(Live& call, size_t from);
   void on_event(Live& call, Event& event);
   void on_head(Live& call, const Event& event);
@@ -103,6 +104,7 @@ class Clients : public EventSink, public Watcher {
   FakeNet* net_ = nullptr;
   std::map<uint64_t, Live> calls_;
   std::vector<uint64_t> cancelled_now_;
+  bool log_ = false;
   size_t open_ = 0;
   uint64_t ok_ = 0, failed_ = 0;
   uint64_t hash_ = 0xcbf29ce484222325u;

@@ -1,5 +1,6 @@
 // lb_sim [--seed N] | [--seeds COUNT [--from N]] [--file seeds.txt]: runs scenarios, each of them twice, and says which
-// invariant broke and with which seed. Exit code 1 if any did.
+// invariant broke and with which seed. Exit code 1 if any did. With LB_SIM_LOG=1 in the environment, --seed prints what
+// the engine logs and what callers are told.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -11,8 +12,8 @@
 namespace {
 
 bool run_one(uint64_t seed, bool verbose) {
-  lb::sim::Outcome first = lb::sim::run(seed);
-  if (first.broken.empty() && lb::sim::run(seed).hash != first.hash)
+  lb::sim::Outcome first = lb::sim::run(seed, verbose && std::getenv("LB_SIM_LOG"));
+  if (first.broken.empty() && lb::sim::run(seed, false).hash != first.hash)
     first.broken = "two runs of one seed differ";
   if (verbose)
     std::printf("seed %llu: %llu calls, %llu ok, %llu failed, %llu turns, %.1f s of virtual time, hash %016llx; faults met: %s\n",

@@ -171,8 +171,8 @@ void FakeNet::answer(ConnId id, Conn& conn) {
   script->truth.host = conn.host;
   script->truth.call = conn.call;
   truths_[response] = script->truth;
-  conn.answering = true;
-  play(id, std::move(script), 0);
+  conn.scripts.push_back(std::move(script));
+  if (!std::exchange(conn.answering, true)) play(id, conn.scripts.front(), 0);
 }
 
 // Plays one step of an answer after its gap, then the next; then the end.
@@ -180,14 +180,19 @@ void FakeNet::play(ConnId id, std::shared_ptr<Script> script, size_t step) {
   if (step == script->steps.size()) {
     End end = script->end;
     if (end == End::stall) return;
-    if (auto place = conns_.find(id); place != conns_.end()) place->second.answering = false;
+    auto place = conns_.find(id);
+    if (place == conns_.end()) return;
+    Conn& conn = place->second;
+    conn.scripts.pop_front();
+    conn.answering = end == End::keep && !conn.scripts.empty();
+    if (conn.answering) play(id, conn.scripts.front(), 0);
     if (end == End::keep) return;
     schedule_.after(script->end_gap, [this, id, end] {
       auto place = conns_.find(id);
       if (place == conns_.end()) return;
+      if (place->second.answering) return;  // It is not idle any more: a new request was quicker.
       place->second.deaf = true;
-      if (end == End::reset) return lose(id, Status::BROKEN, "connection reset");
-      arrive(id, place->second, Completion::Kind::ended, "");
+      arrive(id, place->second, end == End::reset ? Completion::Kind::closed : Completion::Kind::ended, "");
     });
     return;
   }
@@ -202,7 +207,7 @@ void FakeNet::play(ConnId id, std::shared_ptr<Script> script, size_t step) {
 
 // Bytes, or an end, reach the engine's side, cut anywhere.
 void FakeNet::arrive(ConnId id, Conn& conn, Completion::Kind kind, std::string_view bytes) {
-  if (kind == Completion::Kind::ended) conn.inbox.push_back({kind, ""});
+  if (kind != Completion::Kind::read) conn.inbox.push_back({kind, ""});
   while (!bytes.empty()) {
     size_t n = rng_.below(3) == 0 ? 1 + static_cast<size_t>(rng_.below(bytes.size())) : bytes.size();
     conn.inbox.push_back({kind, std::string(bytes.substr(0, n))});
@@ -213,6 +218,8 @@ void FakeNet::arrive(ConnId id, Conn& conn, Completion::Kind kind, std::string_v
 
 void FakeNet::hand_over(ConnId id, Conn& conn) {
   while (conn.reading && !conn.inbox.empty()) {
+    // As in the kernel, what was received before a reset can still be read.
+    if (conn.inbox.front().kind == Completion::Kind::closed) return lose(id, Status::BROKEN, "connection reset");
     Completion& out = completions_.emplace_back();
     out.kind = conn.inbox.front().kind;
     out.tag = conn.tag;
@@ -265,7 +272,9 @@ Result<ListenerId> FakeNet::listen(uint64_t, const Address&) {
 bool FakeNet::serving(uint64_t call) const {
   return std::any_of(conns_.begin(), conns_.end(), [&](const auto& entry) {
     const Conn& conn = entry.second;
-    return conn.call == call && (conn.answering || !conn.seen.whole);
+    // What these say behind their answer is nobody's.
+    bool chatter = conn.fault == Fault::trailing_garbage || conn.fault == Fault::second_response;
+    return conn.call == call && !chatter && (conn.answering || !conn.seen.whole);
   });
 }
 

@@ -91,6 +91,7 @@ class FakeNet : public Net {
     Seen seen;
     uint64_t call = 0;      // Of the last request head.
     Fault fault = Fault::none;
+    std::deque<std::shared_ptr<Script>> scripts;  // The first is being played.
     bool answering = false;
     bool deaf = false;      // It takes no further request: it fell silent, or closed.
   };

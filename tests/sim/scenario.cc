@@ -1,6 +1,7 @@
 #include "sim/scenario.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <memory>
 
 #include "sim/clients.h"
@@ -19,9 +20,18 @@ T one_of(Rng& rng, std::initializer_list<T> values) {
   return values.begin()[rng.below(values.size())];
 }
 
+// Prints the lines of the engine's log.
+struct LogSink : EventSink {
+  bool on = false;
+  void deliver(std::vector<Event>& events) override {
+    for (const Event& event : events)
+      std::printf("%12.6f %s\n", static_cast<double>(event.time.ns) / 1e9, std::string(event.data.view()).c_str());
+  }
+};
+
 class Scenario {
  public:
-  explicit Scenario(uint64_t seed);
+  Scenario(uint64_t seed, bool log);
   Outcome run();
 
  private:
@@ -32,8 +42,8 @@ class Scenario {
   void turn();
   void check_rest();
 
-  uint64_t seed_;
   Rng rng_;
+  LogSink log_;
   Schedule schedule_;
   std::vector<Host> hosts_;
   Verdict verdict_;
@@ -48,7 +58,7 @@ class Scenario {
   uint64_t turns_ = 0;
 };
 
-Scenario::Scenario(uint64_t seed) : seed_(seed), rng_(Rng(seed).split("scenario")) {
+Scenario::Scenario(uint64_t seed, bool log) : rng_(Rng(seed).split("scenario")) {
   promised_ = rng_.below(3) == 0;
   reloads_ = rng_.below(4) == 0;
   calls_ = 1 + rng_.below(60);
@@ -59,8 +69,13 @@ Scenario::Scenario(uint64_t seed) : seed_(seed), rng_(Rng(seed).split("scenario"
   net_ = std::make_unique<FakeNet>(schedule_, Rng(seed).split("net"), hosts_, *clients_);
   EngineOptions options;
   options.seed = seed;
+  if (log) {
+    log_.on = true;
+    options.log = &log_;
+    options.log_level = LogLevel::debug;
+  }
   engine_ = std::make_unique<Engine>(*net_, options, draw_config(), schedule_.now());
-  clients_->attach(engine_.get(), net_.get());
+  clients_->attach(engine_.get(), net_.get(), log);
 }
 
 // Swarm: each seed leaves most faults out and draws wild odds for the rest, so that runs differ from one another.
@@ -209,6 +224,7 @@ Outcome Scenario::run() {
     if (turns_ > kTurnsMax) verdict_.broken("it does not come to rest");
   }
   if (verdict_.fine()) check_rest();
+  if (!verdict_.fine() && log_.on) std::printf("%s\n", engine_->stats_json().c_str());
   Outcome out;
   out.broken = verdict_.text();
   out.hash = clients_->hash();
@@ -224,6 +240,6 @@ Outcome Scenario::run() {
 
 }  // namespace
 
-Outcome run(uint64_t seed) { return Scenario(seed).run(); }
+Outcome run(uint64_t seed, bool log) { return Scenario(seed, log).run(); }
 
 }  // namespace lb::sim

@@ -16,6 +16,7 @@ struct Outcome {
   std::string faults;    // Those that were met, by name and count.
 };
 
-Outcome run(uint64_t seed);
+// `log`: prints what the engine logs and what callers are told, line by line.
+Outcome run(uint64_t seed, bool log);
 
 }  // namespace lb::sim
