@@ -85,10 +85,17 @@ void Loop::begin_flush(Conn& conn) {
   timers_.arm(conn.timer, now() + kFlushMax);
   // A peer that is still sending may not read before it has sent everything.
   if (!conn.ended) start_polling(conn);
-  if (conn.state == Conn::State::flushing && conn.out.empty()) flushed(conn);
+  if (conn.state == Conn::State::flushing) flush_on(conn);
 }
 
-void Loop::flushed(Conn& conn) {
+// Once everything is out: close_notify, FIN, and a last look at what the peer still sends.
+void Loop::flush_on(Conn& conn) {
+  if (!conn.out.empty() || !conn.plain.empty()) return;
+  if (conn.tls && !conn.notified) {
+    conn.notified = true;
+    conn.tls->close_notify();
+    if (!send_unowned(conn, std::move(conn.tls->output())) || !conn.out.empty()) return;
+  }
   if (::shutdown(conn.fd, SHUT_WR) != 0 || conn.ended) return destroy(conn);
   conn.state = Conn::State::lingering;
   timers_.arm(conn.timer, now() + kLingerMax);
@@ -96,7 +103,23 @@ void Loop::flushed(Conn& conn) {
 
 void Loop::opened(Conn& conn) {
   conn.state = Conn::State::open;
+  conn.setup.reset();
   arrive(Completion::Kind::connected, conn);
+}
+
+void Loop::broke(Conn& conn, int error) {
+  switch (conn.state) {
+    case Conn::State::connecting:
+    case Conn::State::tunnelling:
+      return lose(conn, Status::CONNECT, connect_fault(error, conn.peer));
+    case Conn::State::securing:
+      return lose(conn, Status::TLS, conn.tls->cut_short());
+    case Conn::State::open:
+    case Conn::State::flushing:
+    case Conn::State::lingering:
+    case Conn::State::gone:
+      return lose(conn, Status::BROKEN, broken_fault(error, conn.peer));
+  }
 }
 
 // --- Reading ---
@@ -107,7 +130,7 @@ void Loop::read(ConnId id, bool on) {
   conn->wanted = on;
   // Switching off waits for the next bytes to come: most often it is on again by then, and the system need not know.
   if (!on || conn->state != Conn::State::open) return;
-  if (!conn->early.empty())
+  if (!conn->early.empty() || (conn->tls && conn->tls->has_rest()))
     stirred_.push_back(id);
   else if (!conn->ended)
     start_polling(*conn);
@@ -117,17 +140,27 @@ void Loop::pump_stirred() {
   for (ConnId id : stirred_) {
     Conn* conn = find(id);
     if (!conn || !conn->wanted) continue;
-    while (!conn->early.empty()) arrive(Completion::Kind::read, *conn).data = conn->early.pop();
-    if (!conn->ended) start_polling(*conn);
+    while (!conn->early.empty()) deliver(*conn, conn->early.pop());
+    if (conn->tls) read_plaintext(*conn);
+    if (conn->state == Conn::State::open && !conn->ended) start_polling(*conn);
   }
   stirred_.clear();
+}
+
+void Loop::deliver(Conn& conn, Chunk bytes) {
+  if (conn.read_turn != turns_) {
+    conn.read_turn = turns_;
+    conn.read_bytes = 0;
+  }
+  conn.read_bytes += bytes.size();
+  arrive(Completion::Kind::read, conn).data = std::move(bytes);
 }
 
 void Loop::start_polling(Conn& conn) {
   if (conn.polling) return;
   conn.polling = true;
   int error = uv_read_start(&conn.stream, on_room, on_read);
-  if (error != 0) lose(conn, Status::BROKEN, broken_fault(error, conn.peer));
+  if (error != 0) broke(conn, error);
 }
 
 bool Loop::may_read(const Conn& conn) const {
@@ -154,35 +187,51 @@ void Loop::on_read(uv_stream_t* stream, ssize_t n, const uv_buf_t*) {
     uv_read_stop(stream);
     return;
   }
-  if (n < 0) loop.lose(conn, Status::BROKEN, broken_fault(static_cast<int>(n), conn.peer));
+  if (n < 0) loop.broke(conn, static_cast<int>(n));
 }
 
 void Loop::take_bytes(Conn& conn, size_t n) {
-  if (conn.state == Conn::State::open) {
-    if (conn.read_turn != turns_) {
-      conn.read_turn = turns_;
-      conn.read_bytes = 0;
-    }
-    conn.read_bytes += n;
-    arrive(Completion::Kind::read, conn).data = buffer_.take(n);
-    return;
+  switch (conn.state) {
+    case Conn::State::open:
+      if (conn.tls) return take_ciphertext(conn, {buffer_.room().at, n});
+      return deliver(conn, buffer_.take(n));
+    case Conn::State::securing:
+      return take_ciphertext(conn, {buffer_.room().at, n});
+    case Conn::State::tunnelling:
+      return take_reply(conn, {buffer_.room().at, n});
+    case Conn::State::flushing:
+    case Conn::State::lingering:
+      conn.dropped += n;
+      if (conn.dropped > kLingerBytesMax) destroy(conn);
+      return;
+    case Conn::State::connecting:
+    case Conn::State::gone:
+      return;
   }
-  conn.dropped += n;
-  if (conn.dropped > kLingerBytesMax) destroy(conn);
 }
 
 void Loop::take_end(Conn& conn) {
-  conn.ended = true;
   conn.polling = false;
   switch (conn.state) {
     case Conn::State::open:
-      if (conn.deaf) return lose(conn, Status::BROKEN, broken_fault(UV_ECONNRESET, conn.peer));
+      conn.ended = true;
+      if (conn.deaf) return broke(conn, UV_ECONNRESET);
+      // HTTP cannot tell a cut from an end where a body goes on until the connection closes; TLS can.
+      if (conn.tls)
+        return lose(conn, Status::BROKEN, conn.peer + " closed the connection without TLS's close_notify: what it "
+                                          "sent may be cut short");
       arrive(Completion::Kind::ended, conn);
       return;
+    case Conn::State::tunnelling:
+      return lose(conn, Status::CONNECT, conn.peer + " closed the connection before it answered CONNECT");
+    case Conn::State::securing:
+      return lose(conn, Status::TLS, conn.tls->cut_short());
     case Conn::State::lingering:
       return destroy(conn);
-    case Conn::State::connecting:
     case Conn::State::flushing:
+      conn.ended = true;
+      return;
+    case Conn::State::connecting:
     case Conn::State::gone:
       return;
   }
@@ -194,6 +243,7 @@ size_t Loop::write(ConnId id, Chain&& bytes) {
   Conn* conn = find(id);
   if (!conn || conn->deaf || bytes.empty()) return 0;
   LB_CHECK(conn->state == Conn::State::open);
+  if (conn->tls) return write_plaintext(*conn, std::move(bytes));
   bool idle = conn->out.empty();
   if (idle && (!send_now(*conn, bytes) || bytes.empty())) return 0;
   size_t pending = bytes.bytes();
@@ -202,8 +252,8 @@ size_t Loop::write(ConnId id, Chain&& bytes) {
   return pending;
 }
 
-// Sends what the socket takes, by no more calls than it needs. False: the connection failed, and this was dealt with.
-bool Loop::send_now(Conn& conn, Chain& bytes) {
+// Sends what the socket takes, by no more calls than it needs. 0, or an errno.
+int Loop::send_some(int fd, Chain& bytes) {
   while (!bytes.empty()) {
     std::array<iovec, kVectors> vectors;
     msghdr message{};
@@ -212,29 +262,46 @@ bool Loop::send_now(Conn& conn, Chain& bytes) {
     size_t offered = 0;
     for (size_t i = 0; i < message.msg_iovlen; i++) offered += vectors[i].iov_len;
     ssize_t sent = 0;
-    do sent = ::sendmsg(conn.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    do sent = ::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (sent < 0 && errno == EINTR);
-    if (sent < 0) {
-      if (errno == EAGAIN || errno == EWOULDBLOCK) return true;
-      write_failed(conn, uv_translate_sys_error(errno));
-      return false;
-    }
+    if (sent < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : errno;
     bytes.consume(static_cast<size_t>(sent));
-    if (static_cast<size_t>(sent) < offered) return true;
+    if (static_cast<size_t>(sent) < offered) return 0;
   }
-  return true;
+  return 0;
+}
+
+// False: the connection failed, and this was dealt with.
+bool Loop::send_now(Conn& conn, Chain& bytes) {
+  int error = send_some(conn.fd, bytes);
+  if (error == 0) return true;
+  write_failed(conn, uv_translate_sys_error(error));
+  return false;
+}
+
+// Bytes that the owner does not know of: not to be reported.
+bool Loop::send_unowned(Conn& conn, Chain&& bytes) {
+  bool idle = conn.out.empty();
+  if (idle && !send_now(conn, bytes)) return false;
+  conn.unowned += bytes.bytes();
+  conn.out.push(std::move(bytes));
+  if (idle && !conn.out.empty()) queue_write(conn);
+  return conn.state != Conn::State::gone;
 }
 
 // A server may answer and close before it has read the whole request. What it sent is still to be read, and its end
 // is then sure to come; so while the owner reads, the read side tells.
 void Loop::write_failed(Conn& conn, int error) {
   bool end_comes = error == UV_EPIPE || error == UV_ECONNRESET;
-  if (conn.state == Conn::State::open && end_comes && conn.wanted && !conn.ended) {
+  bool reads = conn.state < Conn::State::open || (conn.state == Conn::State::open && conn.wanted && !conn.ended);
+  if (end_comes && reads) {
     conn.deaf = true;
+    conn.flight = 0;
     conn.out.clear();
+    conn.plain.clear();
     return;
   }
-  lose(conn, Status::BROKEN, broken_fault(error, conn.peer));
+  broke(conn, error);
 }
 
 // The socket is full: libuv waits for room with the first of what is left.
@@ -264,11 +331,17 @@ void Loop::written(Conn& conn, int status) {
   conn.out.consume(conn.flight);
   conn.flight = 0;
   if (!send_now(conn, conn.out)) return;
-  report_written(conn, before - conn.out.bytes());
-  if (!conn.out.empty())
-    queue_write(conn);
-  else if (conn.state == Conn::State::flushing)
-    flushed(conn);
+  size_t sent = before - conn.out.bytes();
+  size_t unowned = std::min(conn.unowned, sent);
+  conn.unowned -= unowned;
+  sent -= unowned;
+  if (conn.tls) {  // Of ciphertext: what counts is whose plaintext has gone.
+    sent = 0;
+    if (!encrypt_some(conn, sent)) return;
+  }
+  report_written(conn, sent);
+  if (!conn.out.empty() && conn.flight == 0) queue_write(conn);
+  if (conn.state == Conn::State::flushing) flush_on(conn);
 }
 
 void Loop::report_written(Conn& conn, size_t n) {

@@ -3,12 +3,21 @@
 #pragma once
 
 #include "net/loop.h"
+#include "net/tls.h"
 
 namespace lb {
+
+// What is needed only until a connection is open.
+struct Loop::Setup {
+  ConnectSpec spec;
+  std::string reply;  // Of the proxy, so far.
+};
 
 struct Loop::Conn {
   enum class State : uint8_t {
     connecting,
+    tunnelling,  // CONNECT went to the proxy.
+    securing,    // TLS shakes hands.
     open,
     flushing,   // Closed by its owner; what is pending goes out.
     lingering,  // Shut down; reads and drops until the peer is done.
@@ -30,9 +39,15 @@ struct Loop::Conn {
   size_t read_bytes = 0;
   size_t dropped = 0;    // While flushing and lingering.
   Chain early;           // Came before the owner read.
-  Chain out;             // Not taken by the system yet.
+  Chain out;             // For the wire, not taken by the system yet.
   size_t flight = 0;     // How many of these a uv_write has in hand: the front ones.
-  std::string peer;      // For messages.
+  size_t unowned = 0;    // How many of these are not the owner's: a CONNECT.
+  Chain plain;           // TLS: not encrypted yet, because `out` is not empty.
+  size_t plain_flight = 0;  // TLS: how many bytes of the owner's are in `out`.
+  bool notified = false;    // TLS: close_notify is in `out`, or gone.
+  std::string peer;         // For messages.
+  std::unique_ptr<Setup> setup;     // Until it is open.
+  std::unique_ptr<TlsSession> tls;  // From `securing` on.
   Timer timer;
   uv_write_t write_req;
   uv_connect_t connect_req;

@@ -19,6 +19,7 @@
 #include "base/slab.h"
 #include "engine/ports.h"
 #include "net/read_buffer.h"
+#include "net/tls.h"
 
 namespace lb {
 
@@ -84,6 +85,7 @@ class Loop final : public Net {
   void wake_at(Instant when) override;
 
  private:
+  struct Setup;
   struct Conn;
   struct Listener;
   struct Lookup;
@@ -108,24 +110,38 @@ class Loop final : public Net {
   Conn& add_conn(uint64_t tag);
   void destroy(Conn& conn);          // Closes the socket; says nothing.
   void lose(Conn& conn, Status status, std::string message);
+  void broke(Conn& conn, int error);  // As `lose`, in the words of the state it was in.
   void start_polling(Conn& conn);
-  void opened(Conn& conn);           // Reports `connected`.
+  void opened(Conn& conn);            // Reports `connected`.
   bool may_read(const Conn& conn) const;
   void take_bytes(Conn& conn, size_t n);
   void take_end(Conn& conn);
+  void deliver(Conn& conn, Chunk bytes);
   void pump_stirred();
+  static int send_some(int fd, Chain& bytes);
   bool send_now(Conn& conn, Chain& bytes);
+  bool send_unowned(Conn& conn, Chain&& bytes);
   void write_failed(Conn& conn, int error);
   void queue_write(Conn& conn);
   void written(Conn& conn, int status);
   void report_written(Conn& conn, size_t n);
   void begin_flush(Conn& conn);
-  void flushed(Conn& conn);
+  void flush_on(Conn& conn);
   static void on_read(uv_stream_t* stream, ssize_t n, const uv_buf_t* buffer);
   static void on_room(uv_handle_t* handle, size_t suggested, uv_buf_t* buffer);
 
   // --- connect.cc ---
   void connected(Conn& conn, int status);
+  void start_tunnel(Conn& conn);
+  void take_reply(Conn& conn, std::string_view bytes);
+
+  // --- secure.cc ---
+  void start_tls(Conn& conn);
+  void shake_hands(Conn& conn);
+  void take_ciphertext(Conn& conn, std::string_view bytes);
+  void read_plaintext(Conn& conn);
+  size_t write_plaintext(Conn& conn, Chain&& bytes);
+  bool encrypt_some(Conn& conn, size_t& sent);
 
   // --- listen.cc ---
   void accept_some(Listener& listener);
@@ -156,6 +172,8 @@ class Loop final : public Net {
   size_t closing_ = 0;               // Connections that are flushing or lingering.
   size_t lookups_ = 0;
   ReadBuffer buffer_;
+  ReadBuffer plain_buffer_;  // TLS.
+  TlsContexts tls_;
 };
 
 }  // namespace lb
