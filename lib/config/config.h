@@ -34,8 +34,7 @@ struct HeaderPair {
 };
 
 struct TlsConfig {
-  std::string ca;           // Path of a PEM file; "" the system's bundle.
-  std::string ca_pem;       // Its contents, read at configure time where the host allows.
+  std::string ca_pem;       // "" the system's bundle.
   std::string cert_pem;     // Client certificate.
   std::string key_pem;
   std::string server_name;  // "" the host of the URL.
@@ -146,9 +145,8 @@ enum class SecretUse : uint8_t { read, check };
 Result<std::shared_ptr<const Config>> parse_config(std::string_view text, Secrets* secrets,
                                                    SecretUse use);
 
-// From the same table: the JSON Schema, and Markdown for people.
+// From the same table: the JSON Schema, with defaults, units and documentation.
 std::string config_schema();
-std::string config_reference();
 
 // Parses "https://host:port/path". `where` of the error is left empty.
 Result<Url> parse_url(std::string_view text);

@@ -1,0 +1,282 @@
+#include "config/read.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "config/url.h"
+
+namespace lb {
+
+namespace {
+
+using schema::Key;
+
+JsonView member(JsonView object, Key key) { return object[schema::row(key).segment()]; }
+Place place_of(const Place& object, Key key) { return object.at(schema::row(key).segment()); }
+
+// What lb sets itself, or what must not be set by hand.
+constexpr std::string_view kOwnFields[] = {
+    "host",       "content-length", "transfer-encoding", "connection", "expect",  "te",
+    "keep-alive", "upgrade",        "accept-encoding",   "trailer",    "cookie",
+};
+
+bool is_token(std::string_view text) {
+  auto fits = [](char c) {
+    bool letter = ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z';
+    bool digit = c >= '0' && c <= '9';
+    return letter || digit || std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+  };
+  return !text.empty() && std::all_of(text.begin(), text.end(), fits);
+}
+
+// RFC 9110, section 5.5: no control characters but the tab, and no NUL.
+bool is_field_value(std::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return c == '\t' || (static_cast<unsigned char>(c) >= 32 && c != 127); });
+}
+
+struct Reader {
+  Secrets* secrets;
+  SecretUse use;
+  Config& config;
+
+  Problem listeners(JsonView root);
+  Problem deployment(const Place& place, JsonView view, Deployment& out);
+  Problem endpoint(const Place& place, JsonView view, Deployment& out);
+  Problem headers(const Place& place, JsonView view, Deployment& out);
+  Problem models(const Place& place, JsonView view, Deployment& out);
+  Problem tls(const Place& place, JsonView view, Deployment& out);
+  Problem proxy(const Place& place, JsonView view, Deployment& out);
+  Problem secret(const Place& place, JsonView view, std::string& out);
+  Problem pem(const Place& place, JsonView view, std::string& out);
+  Problem file(const Place& place, std::string_view path, std::string& out);
+  void limits(JsonView view);
+};
+
+// A text, or what {env} and {file} name. Nothing of a secret goes into a message.
+Problem Reader::secret(const Place& place, JsonView view, std::string& out) {
+  if (!view.present()) return std::nullopt;
+  if (view.is_string()) {
+    out = view.string();
+  } else {
+    JsonView source = view.first();
+    if (use == SecretUse::check) return std::nullopt;
+    if (!secrets)
+      return place.error("secrets by {env} or {file} are not read here; open the engine with LB_ENGINE_SECRETS, or write "
+                         "the text itself");
+    if (source.key() == "file") {
+      if (Problem problem = file(place, source.string(), out)) return problem;
+    } else {
+      Result<std::string> value = secrets->env(source.string());
+      if (!value.ok()) return place.error(value.error().message);
+      out = std::move(value.value());
+    }
+    if (out.empty()) return place.error("what " + view.print() + " names is empty; set it");
+  }
+  if (!is_field_value(out)) return place.error("holds a line break or a control character; leave it out");
+  return std::nullopt;
+}
+
+Problem Reader::file(const Place& place, std::string_view path, std::string& out) {
+  Result<std::string> value = secrets->file(path);
+  if (!value.ok()) return place.error(value.error().message);
+  out = std::move(value.value());
+  return std::nullopt;
+}
+
+// PEM text as it stands, or the file that a path or {file} names, or what {env} holds.
+Problem Reader::pem(const Place& place, JsonView view, std::string& out) {
+  if (!view.present()) return std::nullopt;
+  bool text = view.is_string() && view.string().find("-----BEGIN") != std::string_view::npos;
+  if (text) {
+    out = view.string();
+    return std::nullopt;
+  }
+  if (use == SecretUse::check) return std::nullopt;
+  if (!secrets)
+    return place.error("files are not read here; open the engine with LB_ENGINE_SECRETS, or write the PEM text itself");
+  JsonView source = view.is_string() ? view : view.first();
+  if (source.key() == "env" && view.is_object()) {
+    Result<std::string> value = secrets->env(source.string());
+    if (!value.ok()) return place.error(value.error().message);
+    out = std::move(value.value());
+  } else if (Problem problem = file(place, source.string(), out)) {
+    return problem;
+  }
+  if (out.find("-----BEGIN") != std::string::npos) return std::nullopt;
+  return place.error("there is no PEM text in what it names; it begins with -----BEGIN");
+}
+
+Problem Reader::listeners(JsonView root) {
+  JsonView list = member(root, Key::listen);
+  Place place = place_of(Place(), Key::listen);
+  size_t index = 0;
+  for (JsonView view = list.first(); view.present(); view = view.next(), index++) {
+    Listen& out = config.listen.emplace_back();
+    out.address = read_string(view, Key::listen_address);
+    out.name = read_string(view, Key::listen_name);
+    if (out.name.empty()) out.name = index == 0 ? "default" : "default" + std::to_string(index + 1);
+    for (size_t i = 0; i < index; i++)
+      if (config.listen[i].name == out.name)
+        return place.at(index).at("name").error("another listener has the name \"" + out.name + "\"; write a different one");
+  }
+  return std::nullopt;
+}
+
+Problem Reader::headers(const Place& place, JsonView view, Deployment& out) {
+  for (JsonView header = view.first(); header.present(); header = header.next()) {
+    Place here = place.at(header.key());
+    if (!is_token(header.key())) return here.error("is no name of a header field; write letters, digits and dashes");
+    bool own = istarts_with(header.key(), "x-lb-") ||
+               std::any_of(std::begin(kOwnFields), std::end(kOwnFields),
+                           [&](std::string_view name) { return iequals(name, header.key()); });
+    if (own) return here.error("is set by lb itself; leave it out");
+    if (iequals(header.key(), "authorization") && !out.key.empty())
+      return here.error("`key` sets it already; leave out one of the two");
+    for (const HeaderPair& other : out.headers)
+      if (iequals(other.name, header.key())) return here.error("is there twice, in another case; leave one");
+    HeaderPair pair{std::string(header.key()), ""};
+    if (Problem problem = secret(here, header, pair.value)) return problem;
+    out.headers.push_back(std::move(pair));
+  }
+  return std::nullopt;
+}
+
+Problem Reader::models(const Place& place, JsonView view, Deployment& out) {
+  size_t index = 0;
+  for (JsonView entry = view.first(); entry.present(); entry = entry.next(), index++) {
+    ModelConfig model;
+    model.name = view.is_array() ? entry.string() : entry.key();
+    Place here = view.is_array() ? place.at(index) : place.at(entry.key());
+    if (model.name == "*") return here.error("stands for every model; leave out `models` instead");
+    if (out.find_model(model.name)) return here.error("is there twice; leave one");
+    model.as = read_string(entry, Key::model_as);
+    if (model.as.empty()) model.as = model.name;
+    model.rpm = read_integer(entry, Key::model_rpm);
+    model.tpm = read_integer(entry, Key::model_tpm);
+    model.concurrency = static_cast<uint32_t>(read_integer(entry, Key::model_concurrency));
+    out.models.push_back(std::move(model));
+  }
+  return std::nullopt;
+}
+
+Problem Reader::tls(const Place& place, JsonView view, Deployment& out) {
+  if (!view.present()) return std::nullopt;
+  if (!out.url.tls) return place.error("the URL is not https; write https://host/path, or leave this out");
+  if (Problem problem = pem(place_of(place, Key::tls_ca), member(view, Key::tls_ca), out.tls.ca_pem)) return problem;
+  JsonView cert = member(view, Key::tls_cert), key = member(view, Key::tls_key);
+  if (cert.present() != key.present())
+    return place.error("has one of `cert` and `key`; write both, or neither");
+  if (Problem problem = pem(place_of(place, Key::tls_cert), cert, out.tls.cert_pem)) return problem;
+  if (Problem problem = pem(place_of(place, Key::tls_key), key, out.tls.key_pem)) return problem;
+  out.tls.server_name = read_string(view, Key::tls_server_name);
+  out.tls.verify = read_boolean(view, Key::tls_verify);
+  return std::nullopt;
+}
+
+Problem Reader::proxy(const Place& place, JsonView view, Deployment& out) {
+  std::string text;
+  if (Problem problem = secret(place, view, text)) return problem;
+  if (text.empty()) return std::nullopt;
+  Result<ProxyConfig> proxy = parse_proxy(text);
+  if (!proxy.ok()) return place.error(proxy.error().message);
+  out.proxy = std::move(proxy.value());
+  return std::nullopt;
+}
+
+// What belongs to one kind of deployment only.
+Problem Reader::endpoint(const Place& place, JsonView view, Deployment& out) {
+  JsonView url = member(view, Key::deployment_url);
+  if (out.kind == DeploymentKind::echo) {
+    for (Key key : {Key::deployment_url, Key::tls, Key::proxy, Key::deployment_key, Key::headers})
+      if (member(view, key).present()) return place_of(place, key).error("is not used by kind echo; leave it out");
+    return std::nullopt;
+  }
+  for (Key key : {Key::echo_events, Key::echo_delay_ms})
+    if (member(view, key).present()) return place_of(place, key).error("is for kind echo only; leave it out");
+  if (!url.present()) return place.at("url").error("missing; write https://host/path");
+  Result<Url> parsed = parse_url(url.string());
+  if (!parsed.ok()) return place.at("url").error(parsed.error().message);
+  out.url = std::move(parsed.value());
+  if (Problem problem = secret(place_of(place, Key::deployment_key), member(view, Key::deployment_key), out.key)) return problem;
+  if (Problem problem = headers(place_of(place, Key::headers), member(view, Key::headers), out)) return problem;
+  if (Problem problem = tls(place_of(place, Key::tls), member(view, Key::tls), out)) return problem;
+  return proxy(place_of(place, Key::proxy), member(view, Key::proxy), out);
+}
+
+Problem Reader::deployment(const Place& place, JsonView view, Deployment& out) {
+  out.name = read_string(view, Key::deployment_name);
+  for (const Deployment& other : config.deployments)
+    if (&other != &out && other.name == out.name)
+      return place.at("name").error("another deployment has the name \"" + out.name + "\"; write a different one");
+  out.kind = static_cast<DeploymentKind>(read_choice(view, Key::deployment_kind));
+  out.dialect = static_cast<Dialect>(read_choice(view, Key::deployment_dialect));
+  if (Problem problem = endpoint(place, view, out)) return problem;
+  if (Problem problem = models(place_of(place, Key::models), member(view, Key::models), out)) return problem;
+  out.weight = read_number(view, Key::weight);
+  out.timeouts = {read_ms(view, Key::connect_ms), read_ms(view, Key::head_ms), read_ms(view, Key::content_ms),
+                  read_ms(view, Key::idle_ms)};
+  out.connections_max = static_cast<uint32_t>(read_integer(view, Key::connections_max));
+  out.keep_alive = read_ms(view, Key::keep_alive_ms);
+  out.echo_events = static_cast<uint32_t>(read_integer(view, Key::echo_events));
+  out.echo_delay = read_ms(view, Key::echo_delay_ms);
+  return std::nullopt;
+}
+
+void Reader::limits(JsonView view) {
+  Limits& out = config.limits;
+  out.head_bytes = static_cast<uint32_t>(read_integer(view, Key::head_bytes));
+  out.body_bytes = read_integer(view, Key::body_bytes);
+  out.replay_bytes_total = read_integer(view, Key::replay_bytes_total);
+  out.connections = static_cast<uint32_t>(read_integer(view, Key::connections));
+  out.waiting = static_cast<uint32_t>(read_integer(view, Key::waiting));
+  out.head_timeout = read_ms(view, Key::head_timeout_ms);
+  out.body_timeout = read_ms(view, Key::body_timeout_ms);
+  out.idle_timeout = read_ms(view, Key::idle_timeout_ms);
+  out.dns_ttl = read_ms(view, Key::dns_ttl_ms);
+}
+
+}  // namespace
+
+uint64_t read_integer(JsonView object, schema::Key key) { return static_cast<uint64_t>(read_number(object, key)); }
+
+double read_number(JsonView object, schema::Key key) {
+  JsonView view = member(object, key);
+  return view.present() ? view.number() : parse_double(schema::row(key).fallback).value_or(0);
+}
+
+bool read_boolean(JsonView object, schema::Key key) {
+  JsonView view = member(object, key);
+  return view.present() ? view.boolean() : schema::row(key).fallback == "true";
+}
+
+Duration read_ms(JsonView object, schema::Key key) {
+  return Duration::from_ms(static_cast<int64_t>(read_integer(object, key)));
+}
+
+std::string read_string(JsonView object, schema::Key key) { return std::string(member(object, key).string()); }
+
+uint32_t read_choice(JsonView object, schema::Key key) {
+  const schema::Row& row = schema::row(key);
+  std::string_view fallback = row.fallback.substr(1, row.fallback.size() - 2);  // In quotes.
+  JsonView view = member(object, key);
+  return schema::choice_index(row, view.present() ? view.string() : fallback).value_or(0);
+}
+
+Problem read_config(JsonView root, Secrets* secrets, SecretUse use, Config& out) {
+  Reader reader{secrets, use, out};
+  if (Problem problem = reader.listeners(root)) return problem;
+  JsonView list = member(root, Key::deployments);
+  Place place = place_of(Place(), Key::deployments);
+  if (list.size() == 0) return place.error("missing; write at least one deployment, with a name, a url and a key");
+  out.deployments.reserve(list.size());
+  size_t index = 0;
+  for (JsonView view = list.first(); view.present(); view = view.next()) {
+    Deployment& deployment = out.deployments.emplace_back();
+    if (Problem problem = reader.deployment(place.at(index++), view, deployment)) return problem;
+  }
+  reader.limits(member(root, Key::limits));
+  return read_routes(root, out);
+}
+
+}  // namespace lb
