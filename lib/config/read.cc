@@ -109,7 +109,8 @@ Problem Reader::pem(const Place& place, JsonView view, std::string& out) {
 
 Problem Reader::listeners(JsonView root) {
   JsonView list = member(root, Key::listen);
-  Place place = place_of(Place(), Key::listen);
+  Place whole;
+  Place place = place_of(whole, Key::listen);
   size_t index = 0;
   for (JsonView view = list.first(); view.present(); view = view.next(), index++) {
     Listen& out = config.listen.emplace_back();
@@ -267,7 +268,8 @@ Problem read_config(JsonView root, Secrets* secrets, SecretUse use, Config& out)
   Reader reader{secrets, use, out};
   if (Problem problem = reader.listeners(root)) return problem;
   JsonView list = member(root, Key::deployments);
-  Place place = place_of(Place(), Key::deployments);
+  Place whole;
+  Place place = place_of(whole, Key::deployments);
   if (list.size() == 0) return place.error("missing; write at least one deployment, with a name, a url and a key");
   out.deployments.reserve(list.size());
   size_t index = 0;

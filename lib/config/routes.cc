@@ -97,7 +97,8 @@ void add_route(Config& config, const std::string& model) {
 
 Problem read_routes(JsonView root, Config& config) {
   JsonView list = root[schema::row(Key::routes).segment()];
-  Place place = Place().at("routes");
+  Place whole;
+  Place place = whole.at("routes");
   size_t index = 0;
   for (JsonView view = list.first(); view.present(); view = view.next())
     if (Problem problem = read_route(place.at(index++), view, config)) return problem;
