@@ -165,6 +165,7 @@ void Loop::start_polling(Conn& conn) {
 
 bool Loop::may_read(const Conn& conn) const {
   if (conn.state != Conn::State::open) return true;
+  if (!conn.early.empty() || (conn.tls && conn.tls->has_rest())) return false;  // That comes first.
   return conn.wanted && (conn.read_turn != turns_ || conn.read_bytes < kReadPerTurn);
 }
 

@@ -87,6 +87,12 @@ class World final : public TurnHost {
     spec.address = address;
     return net().connect(tag, spec);
   }
+  // Until it is up, or has failed.
+  ConnId settle_connect(const ConnectSpec& spec, uint64_t tag = 1) {
+    ConnId conn = net().connect(tag, spec);
+    until([&] { return seen[conn].connected || seen[conn].closed; });
+    return conn;
+  }
   struct Pair {
     ConnId client, server;
   };
@@ -167,6 +173,11 @@ class World final : public TurnHost {
 
   std::unique_ptr<Loop> loop_;
 };
+
+inline void assert_contains(const std::string& text, std::string_view part) {
+  if (text.find(part) == std::string::npos)
+    fail_msg("\"%s\" lacks \"%.*s\"", text.c_str(), static_cast<int>(part.size()), part.data());
+}
 
 // A plain socket.
 class Peer {
