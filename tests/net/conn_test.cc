@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cstring>
 
 #include "world.h"
 
@@ -25,21 +24,6 @@ void connects_and_carries_bytes(void**) {
   world.net().close(client, false);
   world.until([&] { return world[server].ended; });
   world.net().close(server, false);
-}
-
-void refused(void**) {
-  World world;
-  PeerListener once;
-  once.close();
-  ConnId conn = world.connect(once.address, 5);
-  assert_true(conn != 0);
-  world.until([&] { return world[conn].closed; });
-  assert_true(world[conn].status == Status::CONNECT);
-  assert_int_equal(world[conn].tag, 5);
-  assert_non_null(std::strstr(world[conn].message.c_str(), ("refused by " + to_string(once.address)).c_str()));
-  assert_int_equal(world.write(conn, "x"), 0);  // Gone.
-  world.net().read(conn, true);
-  world.net().close(conn, true);
 }
 
 void ids_are_not_used_again(void**) {
@@ -133,7 +117,7 @@ void reset_is_noticed(void**) {
   peer.reset();
   world.until([&] { return world[conn].closed; });
   assert_true(world[conn].status == Status::BROKEN);
-  assert_non_null(std::strstr(world[conn].message.c_str(), "reset by"));
+  assert_contains(world[conn].message, "reset by");
 }
 
 void reset_while_reading_is_off(void**) {
@@ -362,7 +346,6 @@ void loop_goes_with_everything_open(void**) {
 int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(connects_and_carries_bytes),
-      cmocka_unit_test(refused),
       cmocka_unit_test(ids_are_not_used_again),
       cmocka_unit_test(pending_is_written),
       cmocka_unit_test(chunks_stay_in_order),
