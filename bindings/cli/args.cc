@@ -35,7 +35,8 @@ size_t distance(std::string_view a, std::string_view b) {
 
 std::string_view nearest(std::string_view word, std::span<const std::string_view> names) {
   std::string_view best;
-  size_t least = std::max<size_t>(1, word.size() / 3) + 1;  // One slip in three letters is a slip; more is another word.
+  // One slip in three letters is a slip; more is another word.
+  size_t least = std::max<size_t>(1, word.size() / 3) + 1;
   for (std::string_view name : names) {
     size_t d = name.starts_with(word) && !word.empty() ? 1 : distance(word, name);
     if (d < least) {

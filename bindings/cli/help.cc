@@ -45,17 +45,17 @@ std::span<const Command* const> commands() { return kCommands; }
 
 int print_help() {
   bool colour = wants_colour(STDOUT_FILENO);
+  auto title = [colour](std::string_view text) { return paint(colour, Colour::bold, text) + "\n"; };
   std::string out = "lb balances calls to LLM APIs over many deployments, keys and providers.\n\n";
-  out += paint(colour, Colour::bold, "Usage") + "\n  lb COMMAND [OPTIONS]\n\n" + paint(colour, Colour::bold, "Commands") +
-         "\n";
+  out += title("Usage") + "  lb COMMAND [OPTIONS]\n\n" + title("Commands");
   for (const Command* command : kCommands) {
     std::string left = "  " + std::string(command->name);
     left.resize(12, ' ');
     out.append(left).append(command->summary).append("\n");
   }
-  out += "\n  lb help COMMAND   what it does, and its options\n  lb --version      version and what it was built with\n\n";
-  out += paint(colour, Colour::bold, "First steps") +
-         "\n"
+  out += "\n  lb help COMMAND   what it does, and its options\n"
+         "  lb --version      version and what it was built with\n\n";
+  out += title("First steps") +
          "  lb mock --port 9001 &                          an upstream that needs no key\n"
          "  cat > lb.yaml <<END\n"
          "  listen: [{address: 127.0.0.1:8080}]\n"
@@ -64,8 +64,7 @@ int print_help() {
          "  lb check lb.yaml\n"
          "  lb serve lb.yaml                               speaks OpenAI at http://127.0.0.1:8080/v1\n"
          "  lb chat lb.yaml -m any \"Why is the sky blue?\"  no gateway needed\n\n";
-  out += paint(colour, Colour::bold, "Exit status") +
-         "\n"
+  out += title("Exit status") +
          "  0    done\n"
          "  1    it failed; why is on stderr\n"
          "  2    the command line is wrong\n"

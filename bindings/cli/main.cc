@@ -15,7 +15,8 @@ namespace {
 
 int print_version() {
   uint32_t v = lb_version_number();
-  std::string out = "lb " + std::to_string(v >> 16) + "." + std::to_string(v >> 8 & 255) + "." + std::to_string(v & 255);
+  std::string out = "lb " + std::to_string(v >> 16) + "." + std::to_string(v >> 8 & 255) + "." +
+                    std::to_string(v & 255);
   out.append("\n").append(lb_build_info()).append("\n");
   write_all(STDOUT_FILENO, out);
   return kOk;

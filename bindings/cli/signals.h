@@ -1,5 +1,5 @@
-// Signals as bytes on a pipe, so that a loop can wait for them beside other things. One object in a process, made before
-// any other thread: threads inherit its mask.
+// Signals as bytes on a pipe, so that a loop can wait for them beside other things. One object in a process, made
+// before any other thread: threads inherit its mask.
 #pragma once
 
 #include <initializer_list>

@@ -1,5 +1,5 @@
-// What the commands print, and where: results on stdout, everything else on stderr; colour only on a terminal that wants
-// it. Any thread; writes are whole lines.
+// What the commands print, and where: results on stdout, everything else on stderr; colour only on a terminal that
+// wants it. Any thread; writes are whole lines.
 #pragma once
 
 #include <string>
