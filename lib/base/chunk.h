@@ -3,13 +3,14 @@
 // everything else about a Chunk belongs to one thread at a time.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/check.h"
 
@@ -49,6 +50,11 @@ class Chunk {
     LB_CHECK(size <= size_);
     size_ = size;
   }
+  void drop_front(size_t size) {
+    LB_CHECK(size <= size_);
+    offset_ += size;
+    size_ -= size;
+  }
   // No other chunk shares the buffer: its owner may use it again.
   bool unique() const { return buffer_ && buffer_->count.load(std::memory_order_acquire) == 1; }
   // Shares the buffer.
@@ -76,40 +82,54 @@ class Chunk {
   size_t size_ = 0;
 };
 
+// Most chains are empty or hold a head and a body: up to kFew chunks cost no allocation.
 class Chain {
  public:
+  static constexpr size_t kFew = 2;
+
   Chain() = default;
   explicit Chain(Chunk chunk) { push(std::move(chunk)); }
-  void push(Chunk chunk) {
-    if (chunk.empty()) return;
-    bytes_ += chunk.size();
-    chunks_.push_back(std::move(chunk));
+  Chain(const Chain&) = default;
+  Chain(Chain&& other) noexcept { swap(other); }
+  Chain& operator=(Chain other) noexcept {
+    swap(other);
+    return *this;
   }
-  void push(Chain&& other) {
-    for (Chunk& chunk : other.chunks_) push(std::move(chunk));
-    other.clear();
-  }
+
+  void push(Chunk chunk);
+  void push(Chain&& other);
   // Drops `n` bytes from the front; n <= bytes().
   void consume(size_t n);
-  Chunk pop() {
-    LB_CHECK(!chunks_.empty());
-    Chunk front = std::move(chunks_.front());
-    chunks_.pop_front();
-    bytes_ -= front.size();
-    return front;
-  }
-  void clear() {
-    chunks_.clear();
-    bytes_ = 0;
-  }
+  Chunk pop();
+  void clear() { *this = Chain(); }
   size_t bytes() const { return bytes_; }
   bool empty() const { return bytes_ == 0; }
-  size_t count() const { return chunks_.size(); }
-  const Chunk& operator[](size_t i) const { return chunks_[i]; }
+  size_t count() const { return few_count_ + rest_.size() - rest_head_; }
+  const Chunk& operator[](size_t i) const {
+    LB_ASSERT(i < count());
+    return i < few_count_ ? few_[i] : rest_[rest_head_ + i - few_count_];
+  }
   std::string to_string() const;
 
  private:
-  std::deque<Chunk> chunks_;
+  // Chunks at the front of `rest_` that are gone are worth moving the others for only now and then.
+  static constexpr size_t kGoneMax = 32;
+  // An empty chain keeps room for so many: 1.5 KiB, so that a burst leaves no mark on an idle connection.
+  static constexpr size_t kKeptMax = 64;
+
+  void swap(Chain& other) noexcept {
+    few_.swap(other.few_);
+    rest_.swap(other.rest_);
+    std::swap(few_count_, other.few_count_);
+    std::swap(rest_head_, other.rest_head_);
+    std::swap(bytes_, other.bytes_);
+  }
+  Chunk take_front();
+
+  std::array<Chunk, kFew> few_;  // The first ones...
+  std::vector<Chunk> rest_;      // ... and those behind them, from rest_head_.
+  size_t few_count_ = 0;
+  size_t rest_head_ = 0;
   size_t bytes_ = 0;
 };
 
