@@ -16,8 +16,18 @@ using schema::Type;
 
 Problem check_value(const Place& place, const Row& row, JsonView view);
 
+// Quotes are what YAML's types hang on: 4 is a number, and a model may be called "4".
+const char* quotes_hint(const Row& row, JsonView view) {
+  bool number = row.type == Type::integer || row.type == Type::number;
+  bool text = row.type == Type::string || row.type == Type::name || row.type == Type::secret;
+  if (number && view.is_string() && parse_double(view.string())) return " (without quotes)";
+  bool bare = view.is_number() || view.is_bool() || view.is_null();
+  return text && bare ? " (quotes make it a string)" : "";
+}
+
 Problem wrong_type(const Place& place, const Row& row, JsonView view) {
-  return place.error(std::string("is ") + view.type_name() + "; write " + schema::expected(row));
+  return place.error(std::string("is ") + view.type_name() + "; write " + schema::expected(row) +
+                     quotes_hint(row, view));
 }
 
 Problem check_size(const Place& place, const Row& row, size_t size, const char* of) {
@@ -34,7 +44,7 @@ std::string remedy(const Row& parent, std::string_view key) {
   Nearest nearest(key);
   std::string known, elsewhere;
   for (const Row& row : schema::rows()) {
-    if (row.segment() == key && elsewhere.empty()) elsewhere = row.path;
+    if (row.segment() == key) (elsewhere += elsewhere.empty() ? "" : " or ") += row.path;
     if (!schema::is_child(parent, row)) continue;
     nearest.offer(row.segment());
     known += known.empty() ? "" : ", ";
@@ -95,7 +105,7 @@ Problem check_models(const Place& place, const Row& row, JsonView view) {
     Place here = place.at(index++);
     if (!element.is_string())
       return here.error(std::string("is ") + element.type_name() +
-                        "; write the name of a model, in quotes if it looks like a number");
+                        "; write the name of a model (quotes make it a string)");
     if (element.string().empty()) return here.error("is empty; write the name of a model");
   }
   return std::nullopt;

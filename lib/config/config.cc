@@ -2,6 +2,7 @@
 
 #include "config/check.h"
 #include "config/read.h"
+#include "config/scalar.h"
 #include "config/yaml.h"
 #include "wire/json.h"
 
@@ -9,18 +10,29 @@ namespace lb {
 
 namespace {
 
-// A thousand deployments with a hundred models each fit several times.
-constexpr size_t kDocumentMax = size_t{16} << 20;
 
 bool looks_like_json(std::string_view text) {
   size_t first = text.find_first_not_of(" \t\r\n");
   return first != std::string_view::npos && text[first] == '{';
 }
 
-// Errors of syntax have no pointer: their place is a line.
+// Errors of syntax have a line where others have a pointer.
 Error in_document(const Error& error) {
-  std::string where = error.where.empty() ? "" : error.where + ": ";
-  return {Status::CONFIG, "", "the document: " + where + error.message};
+  if (error.where.starts_with('/')) return error;
+  std::string line = error.where.empty() ? "" : error.where + ": ";
+  return {Status::CONFIG, "", "the document: " + line + error.message};
+}
+
+Result<JsonDocument> parse_document(std::string_view text) {
+  if (text.size() > kDocumentMax)
+    return Error{Status::CONFIG, "", "longer than " + std::to_string(kDocumentMax) + " bytes; write less"};
+  if (!is_utf8(text)) return Error{Status::CONFIG, "", "not UTF-8; save it in that encoding"};
+  if (looks_like_json(text)) return JsonDocument::parse(text);
+  Result<std::string> json = yaml_to_json(text);
+  if (!json.ok()) return json.error();
+  Result<JsonDocument> document = JsonDocument::parse(json.value());
+  if (document.ok()) return document;
+  return Error{Status::CONFIG, "", document.error().message};  // Its lines are not the lines of the YAML.
 }
 
 }  // namespace
@@ -41,16 +53,7 @@ const Route* Config::find_route(std::string_view model) const {
 }
 
 Result<std::shared_ptr<const Config>> parse_config(std::string_view text, Secrets* secrets, SecretUse use) {
-  if (text.size() > kDocumentMax)
-    return Error{Status::CONFIG, "", "the document is longer than 16 MiB; write less"};
-  std::string json;
-  if (!looks_like_json(text)) {
-    Result<std::string> converted = yaml_to_json(text);
-    if (!converted.ok()) return in_document(converted.error());
-    json = std::move(converted.value());
-    text = json;
-  }
-  Result<JsonDocument> document = JsonDocument::parse(text);
+  Result<JsonDocument> document = parse_document(text);
   if (!document.ok()) return in_document(document.error());
   JsonView root = document.value().root();
   if (Problem problem = check_shape(root)) return std::move(*problem);

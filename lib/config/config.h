@@ -141,12 +141,19 @@ struct Secrets {
 // (lb_config_check).
 enum class SecretUse : uint8_t { read, check };
 
-// JSON when the first byte that is not white space is '{', else YAML.
+// Longer documents are refused. A thousand deployments with a hundred models each fit several times.
+inline constexpr size_t kDocumentMax = size_t{16} << 20;
+
+// JSON when the first byte that is not white space is '{', else YAML. `where` of an error is a JSON pointer; an
+// error of syntax has none, but a line in its message.
 Result<std::shared_ptr<const Config>> parse_config(std::string_view text, Secrets* secrets,
                                                    SecretUse use);
 
 // From the same table: the JSON Schema, with defaults, units and documentation.
 std::string config_schema();
+
+// The same for people: Markdown, a table of keys for each object. lib/config/reference.md is this text.
+std::string config_reference();
 
 // Parses "https://host:port/path". `where` of the error is left empty.
 Result<Url> parse_url(std::string_view text);

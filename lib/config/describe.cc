@@ -1,4 +1,5 @@
-// The JSON Schema (draft 2020-12) of the configuration, from the rows of schema.def.
+#include <cmath>
+
 #include "config/config.h"
 #include "config/schema.h"
 #include "wire/json.h"
@@ -14,7 +15,13 @@ void describe(JsonWriter& json, const Row& row);
 
 void write_bounds(JsonWriter& json, const Row& row, const char* low, const char* high) {
   if (!row.bounded()) return;
-  json.key(low).value(row.low).key(high).value(row.high);
+  auto bound = [&](const char* name, double number) {
+    json.key(name);
+    if (std::floor(number) == number) json.value(static_cast<uint64_t>(number));
+    else json.value(number);
+  };
+  bound(low, row.low);
+  bound(high, row.high);
 }
 
 void write_members(JsonWriter& json, const Row& row) {
@@ -34,9 +41,13 @@ void write_members(JsonWriter& json, const Row& row) {
 
 void write_models(JsonWriter& json, const Row& row) {
   json.key("anyOf").begin_array();
-  json.begin_object().key("type").value("array").key("items").begin_object().key("type").value("string");
-  json.key("minLength").value(uint64_t{1}).end_object().end_object();
-  json.begin_object().key("type").value("object").key("additionalProperties").begin_object();
+  json.begin_object().key("type").value("array");
+  write_bounds(json, row, "minItems", "maxItems");
+  json.key("items").begin_object().key("type").value("string").key("minLength").value(uint64_t{1});
+  json.end_object().end_object();
+  json.begin_object().key("type").value("object");
+  write_bounds(json, row, "minProperties", "maxProperties");
+  json.key("additionalProperties").begin_object();
   json.key("anyOf").begin_array();
   describe(json, *schema::child(row, "*"));
   json.begin_object().key("type").value("null").end_object();
@@ -44,8 +55,10 @@ void write_models(JsonWriter& json, const Row& row) {
 }
 
 // A text, {env: NAME} or {file: PATH}.
-void write_secret(JsonWriter& json) {
-  json.key("anyOf").begin_array().begin_object().key("type").value("string").end_object();
+void write_secret(JsonWriter& json, const Row& row) {
+  json.key("anyOf").begin_array().begin_object().key("type").value("string");
+  write_bounds(json, row, "minLength", "maxLength");
+  json.end_object();
   for (const char* source : {"env", "file"}) {
     json.begin_object().key("type").value("object").key("additionalProperties").value(false);
     json.key("required").begin_array().value(source).end_array();
@@ -74,7 +87,9 @@ void write_type(JsonWriter& json, const Row& row) {
       json.key("items");
       return describe(json, *schema::child(row, "*"));
     case Type::map:
-      json.key("type").value("object").key("additionalProperties");
+      json.key("type").value("object");
+      write_bounds(json, row, "minProperties", "maxProperties");
+      json.key("additionalProperties");
       return describe(json, *schema::child(row, "*"));
     case Type::models: return write_models(json, row);
     case Type::boolean:
@@ -84,7 +99,7 @@ void write_type(JsonWriter& json, const Row& row) {
       json.key("type").value(row.type == Type::integer ? "integer" : "number");
       return write_bounds(json, row, "minimum", "maximum");
     case Type::choice: return write_choices(json, row);
-    case Type::secret: case Type::pem: return write_secret(json);
+    case Type::secret: case Type::pem: return write_secret(json, row);
     case Type::name:
       json.key("pattern").value("^[A-Za-z0-9._:/@-]+$");
       [[fallthrough]];

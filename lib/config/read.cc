@@ -1,6 +1,7 @@
 #include "config/read.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/text.h"
 #include "config/url.h"
@@ -16,8 +17,8 @@ Place place_of(const Place& object, Key key) { return object.at(schema::row(key)
 
 // What lb sets itself, or what must not be set by hand.
 constexpr std::string_view kOwnFields[] = {
-    "host",       "content-length", "transfer-encoding", "connection", "expect",  "te",
-    "keep-alive", "upgrade",        "accept-encoding",   "trailer",    "cookie",
+    "host",    "content-length",  "transfer-encoding", "connection", "proxy-connection",    "keep-alive", "te",
+    "trailer", "accept-encoding", "upgrade",           "expect",     "proxy-authorization", "cookie",
 };
 
 bool is_token(std::string_view text) {
@@ -43,67 +44,58 @@ struct Reader {
   Problem listeners(JsonView root);
   Problem deployment(const Place& place, JsonView view, Deployment& out);
   Problem endpoint(const Place& place, JsonView view, Deployment& out);
-  Problem headers(const Place& place, JsonView view, Deployment& out);
+  Problem headers(const Place& place, JsonView deployment, Deployment& out);
   Problem models(const Place& place, JsonView view, Deployment& out);
   Problem tls(const Place& place, JsonView view, Deployment& out);
   Problem proxy(const Place& place, JsonView view, Deployment& out);
-  Problem secret(const Place& place, JsonView view, std::string& out);
-  Problem pem(const Place& place, JsonView view, std::string& out);
-  Problem file(const Place& place, std::string_view path, std::string& out);
+  Problem secret(const Place& place, JsonView view, Key key, std::string& out);
+  Problem pem(const Place& place, JsonView view, Key key, std::string& out);
+  Problem fetch(const Place& place, JsonView view, Key key, std::string& out);
   void limits(JsonView view);
 };
 
-// A text, or what {env} and {file} name. Nothing of a secret goes into a message.
-Problem Reader::secret(const Place& place, JsonView view, std::string& out) {
+// What {env: NAME} or {file: PATH} names, or a path as it stands. Nothing of a secret goes into a message.
+Problem Reader::fetch(const Place& place, JsonView view, Key key, std::string& out) {
+  if (!secrets)
+    return place.error("secrets and files are not read here; open the engine with LB_ENGINE_SECRETS, or write the text "
+                       "itself");
+  JsonView source = view.is_object() ? view.first() : view;
+  bool env = source.key() == "env" && view.is_object();
+  Result<std::string> value = env ? secrets->env(source.string()) : secrets->file(source.string());
+  if (!value.ok()) return place.error(value.error().message);
+  out = std::move(value.value());
+  if (out.empty()) return place.error("what " + view.print() + " names is empty; set it");
+  double most = schema::row(key).high;
+  if (static_cast<double>(out.size()) > most)
+    return place.error("what " + view.print() + " names has more than " +
+                       std::to_string(static_cast<uint64_t>(most)) + " bytes; is it the right one?");
+  return std::nullopt;
+}
+
+// A text, or what {env} and {file} name.
+Problem Reader::secret(const Place& place, JsonView view, Key key, std::string& out) {
   if (!view.present()) return std::nullopt;
   if (view.is_string()) {
     out = view.string();
   } else {
-    JsonView source = view.first();
     if (use == SecretUse::check) return std::nullopt;
-    if (!secrets)
-      return place.error("secrets by {env} or {file} are not read here; open the engine with LB_ENGINE_SECRETS, or write "
-                         "the text itself");
-    if (source.key() == "file") {
-      if (Problem problem = file(place, source.string(), out)) return problem;
-    } else {
-      Result<std::string> value = secrets->env(source.string());
-      if (!value.ok()) return place.error(value.error().message);
-      out = std::move(value.value());
-    }
-    if (out.empty()) return place.error("what " + view.print() + " names is empty; set it");
+    if (Problem problem = fetch(place, view, key, out)) return problem;
   }
   if (!is_field_value(out)) return place.error("holds a line break or a control character; leave it out");
   return std::nullopt;
 }
 
-Problem Reader::file(const Place& place, std::string_view path, std::string& out) {
-  Result<std::string> value = secrets->file(path);
-  if (!value.ok()) return place.error(value.error().message);
-  out = std::move(value.value());
-  return std::nullopt;
-}
-
 // PEM text as it stands, or the file that a path or {file} names, or what {env} holds.
-Problem Reader::pem(const Place& place, JsonView view, std::string& out) {
+Problem Reader::pem(const Place& place, JsonView view, Key key, std::string& out) {
+  constexpr std::string_view kBegin = "-----BEGIN";
   if (!view.present()) return std::nullopt;
-  bool text = view.is_string() && view.string().find("-----BEGIN") != std::string_view::npos;
-  if (text) {
+  if (view.string().find(kBegin) != std::string_view::npos) {
     out = view.string();
     return std::nullopt;
   }
   if (use == SecretUse::check) return std::nullopt;
-  if (!secrets)
-    return place.error("files are not read here; open the engine with LB_ENGINE_SECRETS, or write the PEM text itself");
-  JsonView source = view.is_string() ? view : view.first();
-  if (source.key() == "env" && view.is_object()) {
-    Result<std::string> value = secrets->env(source.string());
-    if (!value.ok()) return place.error(value.error().message);
-    out = std::move(value.value());
-  } else if (Problem problem = file(place, source.string(), out)) {
-    return problem;
-  }
-  if (out.find("-----BEGIN") != std::string::npos) return std::nullopt;
+  if (Problem problem = fetch(place, view, key, out)) return problem;
+  if (out.find(kBegin) != std::string::npos) return std::nullopt;
   return place.error("there is no PEM text in what it names; it begins with -----BEGIN");
 }
 
@@ -111,20 +103,22 @@ Problem Reader::listeners(JsonView root) {
   JsonView list = member(root, Key::listen);
   Place whole;
   Place place = place_of(whole, Key::listen);
-  size_t index = 0;
+  size_t index = 0, nameless = 0;
   for (JsonView view = list.first(); view.present(); view = view.next(), index++) {
-    Listen& out = config.listen.emplace_back();
-    out.address = read_string(view, Key::listen_address);
-    out.name = read_string(view, Key::listen_name);
-    if (out.name.empty()) out.name = index == 0 ? "default" : "default" + std::to_string(index + 1);
-    for (size_t i = 0; i < index; i++)
-      if (config.listen[i].name == out.name)
-        return place.at(index).at("name").error("another listener has the name \"" + out.name + "\"; write a different one");
+    Listen out{read_string(view, Key::listen_name), read_string(view, Key::listen_address)};
+    if (out.name.empty()) out.name = ++nameless == 1 ? "default" : "default" + std::to_string(nameless);
+    for (const Listen& other : config.listen)
+      if (other.name == out.name)
+        return place.at(index).at("name").error("another listener has the name \"" + out.name +
+                                                "\"; write a different one");
+    config.listen.push_back(std::move(out));
   }
   return std::nullopt;
 }
 
-Problem Reader::headers(const Place& place, JsonView view, Deployment& out) {
+Problem Reader::headers(const Place& place, JsonView deployment, Deployment& out) {
+  JsonView view = member(deployment, Key::headers);
+  bool keyed = member(deployment, Key::deployment_key).present();
   for (JsonView header = view.first(); header.present(); header = header.next()) {
     Place here = place.at(header.key());
     if (!is_token(header.key())) return here.error("is no name of a header field; write letters, digits and dashes");
@@ -132,25 +126,27 @@ Problem Reader::headers(const Place& place, JsonView view, Deployment& out) {
                std::any_of(std::begin(kOwnFields), std::end(kOwnFields),
                            [&](std::string_view name) { return iequals(name, header.key()); });
     if (own) return here.error("is set by lb itself; leave it out");
-    if (iequals(header.key(), "authorization") && !out.key.empty())
+    if (iequals(header.key(), "authorization") && keyed)
       return here.error("`key` sets it already; leave out one of the two");
     for (const HeaderPair& other : out.headers)
       if (iequals(other.name, header.key())) return here.error("is there twice, in another case; leave one");
     HeaderPair pair{std::string(header.key()), ""};
-    if (Problem problem = secret(here, header, pair.value)) return problem;
+    if (Problem problem = secret(here, header, Key::header, pair.value)) return problem;
     out.headers.push_back(std::move(pair));
   }
   return std::nullopt;
 }
 
 Problem Reader::models(const Place& place, JsonView view, Deployment& out) {
+  std::set<std::string_view> names;
   size_t index = 0;
   for (JsonView entry = view.first(); entry.present(); entry = entry.next(), index++) {
     ModelConfig model;
     model.name = view.is_array() ? entry.string() : entry.key();
     Place here = view.is_array() ? place.at(index) : place.at(entry.key());
     if (model.name == "*") return here.error("stands for every model; leave out `models` instead");
-    if (out.find_model(model.name)) return here.error("is there twice; leave one");
+    if (!names.insert(view.is_array() ? entry.string() : entry.key()).second)
+      return here.error("is there twice; leave out one");
     model.as = read_string(entry, Key::model_as);
     if (model.as.empty()) model.as = model.name;
     model.rpm = read_integer(entry, Key::model_rpm);
@@ -164,12 +160,14 @@ Problem Reader::models(const Place& place, JsonView view, Deployment& out) {
 Problem Reader::tls(const Place& place, JsonView view, Deployment& out) {
   if (!view.present()) return std::nullopt;
   if (!out.url.tls) return place.error("the URL is not https; write https://host/path, or leave this out");
-  if (Problem problem = pem(place_of(place, Key::tls_ca), member(view, Key::tls_ca), out.tls.ca_pem)) return problem;
-  JsonView cert = member(view, Key::tls_cert), key = member(view, Key::tls_key);
-  if (cert.present() != key.present())
+  auto read_pem = [&](Key key, std::string& text) {
+    return pem(place_of(place, key), member(view, key), key, text);
+  };
+  if (Problem problem = read_pem(Key::tls_ca, out.tls.ca_pem)) return problem;
+  if (member(view, Key::tls_cert).present() != member(view, Key::tls_key).present())
     return place.error("has one of `cert` and `key`; write both, or neither");
-  if (Problem problem = pem(place_of(place, Key::tls_cert), cert, out.tls.cert_pem)) return problem;
-  if (Problem problem = pem(place_of(place, Key::tls_key), key, out.tls.key_pem)) return problem;
+  if (Problem problem = read_pem(Key::tls_cert, out.tls.cert_pem)) return problem;
+  if (Problem problem = read_pem(Key::tls_key, out.tls.key_pem)) return problem;
   out.tls.server_name = read_string(view, Key::tls_server_name);
   out.tls.verify = read_boolean(view, Key::tls_verify);
   return std::nullopt;
@@ -177,7 +175,7 @@ Problem Reader::tls(const Place& place, JsonView view, Deployment& out) {
 
 Problem Reader::proxy(const Place& place, JsonView view, Deployment& out) {
   std::string text;
-  if (Problem problem = secret(place, view, text)) return problem;
+  if (Problem problem = secret(place, view, Key::proxy, text)) return problem;
   if (text.empty()) return std::nullopt;
   Result<ProxyConfig> proxy = parse_proxy(text);
   if (!proxy.ok()) return place.error(proxy.error().message);
@@ -199,8 +197,10 @@ Problem Reader::endpoint(const Place& place, JsonView view, Deployment& out) {
   Result<Url> parsed = parse_url(url.string());
   if (!parsed.ok()) return place.at("url").error(parsed.error().message);
   out.url = std::move(parsed.value());
-  if (Problem problem = secret(place_of(place, Key::deployment_key), member(view, Key::deployment_key), out.key)) return problem;
-  if (Problem problem = headers(place_of(place, Key::headers), member(view, Key::headers), out)) return problem;
+  if (Problem problem = secret(place_of(place, Key::deployment_key), member(view, Key::deployment_key),
+                               Key::deployment_key, out.key))
+    return problem;
+  if (Problem problem = headers(place_of(place, Key::headers), view, out)) return problem;
   if (Problem problem = tls(place_of(place, Key::tls), member(view, Key::tls), out)) return problem;
   return proxy(place_of(place, Key::proxy), member(view, Key::proxy), out);
 }
@@ -209,7 +209,8 @@ Problem Reader::deployment(const Place& place, JsonView view, Deployment& out) {
   out.name = read_string(view, Key::deployment_name);
   for (const Deployment& other : config.deployments)
     if (&other != &out && other.name == out.name)
-      return place.at("name").error("another deployment has the name \"" + out.name + "\"; write a different one");
+      return place.at("name").error("another deployment has the name \"" + out.name +
+                                    "\"; write a different one");
   out.kind = static_cast<DeploymentKind>(read_choice(view, Key::deployment_kind));
   out.dialect = static_cast<Dialect>(read_choice(view, Key::deployment_dialect));
   if (Problem problem = endpoint(place, view, out)) return problem;
@@ -270,7 +271,6 @@ Problem read_config(JsonView root, Secrets* secrets, SecretUse use, Config& out)
   JsonView list = member(root, Key::deployments);
   Place whole;
   Place place = place_of(whole, Key::deployments);
-  if (list.size() == 0) return place.error("missing; write at least one deployment, with a name, a url and a key");
   out.deployments.reserve(list.size());
   size_t index = 0;
   for (JsonView view = list.first(); view.present(); view = view.next()) {

@@ -1,4 +1,7 @@
 #include <algorithm>
+#include <iterator>
+#include <map>
+#include <set>
 
 #include "config/nearest.h"
 #include "config/read.h"
@@ -9,17 +12,34 @@ namespace {
 
 using schema::Key;
 
-// May `deployment` be asked for `model`? "*" wants one that takes every model.
-bool fits(const Deployment& deployment, std::string_view model) {
-  return model == "*" ? deployment.models.empty() : deployment.serves(model);
-}
+// Routes that are written and routes that follow from models, together.
+constexpr size_t kRoutesMax = 4096;
 
-std::vector<uint32_t> all_that_fit(const Config& config, std::string_view model) {
-  std::vector<uint32_t> out;
-  for (uint32_t i = 0; i < config.deployments.size(); i++)
-    if (fits(config.deployments[i], model)) out.push_back(i);
-  return out;
-}
+// What the deployments offer, found once: configurations name a thousand deployments and as many models.
+struct Offers {
+  std::map<std::string_view, uint32_t> deployments;             // By name.
+  std::map<std::string_view, std::vector<uint32_t>> by_model;   // Deployments that list it, in order.
+  std::vector<uint32_t> takes_all;                              // Deployments without a list.
+
+  explicit Offers(const Config& config) {
+    for (uint32_t i = 0; i < config.deployments.size(); i++) {
+      const Deployment& deployment = config.deployments[i];
+      deployments.emplace(deployment.name, i);
+      if (deployment.models.empty()) takes_all.push_back(i);
+      for (const ModelConfig& model : deployment.models) by_model[model.name].push_back(i);
+    }
+  }
+
+  // All that may be asked for `model`, in order; for "*" those that take every model.
+  std::vector<uint32_t> that_serve(std::string_view model) const {
+    auto listed = by_model.find(model);
+    if (listed == by_model.end()) return takes_all;
+    std::vector<uint32_t> out;
+    std::merge(takes_all.begin(), takes_all.end(), listed->second.begin(), listed->second.end(),
+               std::back_inserter(out));
+    return out;
+  }
+};
 
 // The settings of a route but for its model and tiers; of an absent view the defaults.
 void read_settings(JsonView view, Route& out) {
@@ -33,78 +53,101 @@ void read_settings(JsonView view, Route& out) {
   out.commit_on = static_cast<CommitOn>(read_choice(view, Key::commit_on));
 }
 
-Problem unknown_deployment(const Place& place, const Config& config, std::string_view name) {
+Problem unknown_deployment(const Place& place, const Offers& offers, std::string_view name) {
+  constexpr size_t kListed = 10;  // A message has a line or two.
   Nearest nearest(name);
   std::string known;
-  for (const Deployment& deployment : config.deployments) {
-    nearest.offer(deployment.name);
-    if (known.size() < 200) known += (known.empty() ? "" : ", ") + deployment.name;
+  size_t count = 0;
+  for (const auto& [other, index] : offers.deployments) {
+    nearest.offer(other);
+    if (count++ < kListed) (known += known.empty() ? "" : ", ") += other;
   }
-  return place.error("no deployment has the name \"" + std::string(name) + "\"" + nearest.hint("; there are: " + known));
+  if (count > kListed) known += ", ...";
+  return place.error("no deployment has the name \"" + std::string(name) + '"' +
+                     nearest.hint("; write one of: " + known));
 }
 
-Problem read_tier(const Place& place, JsonView view, const Config& config, Route& route) {
+Problem not_served(const Place& place, const std::string& name, const std::string& model) {
+  if (model == "*")
+    return place.error('"' + name + "\" lists its models, so it cannot take every other one; take it out here, or "
+                       "leave out its models");
+  return place.error('"' + name + "\" does not serve \"" + model + "\"; add it to its models, or take it out here");
+}
+
+// `taken` are the deployments of this route so far.
+Problem read_tier(const Place& place, JsonView view, const Offers& offers, const std::set<uint32_t>& serving,
+                  std::set<uint32_t>& taken, Route& route) {
   std::vector<uint32_t>& tier = route.tiers.emplace_back();
   size_t index = 0;
-  for (JsonView name = view.first(); name.present(); name = name.next()) {
+  for (JsonView entry = view.first(); entry.present(); entry = entry.next()) {
     Place here = place.at(index++);
-    auto found = std::find_if(config.deployments.begin(), config.deployments.end(),
-                              [&](const Deployment& d) { return d.name == name.string(); });
-    if (found == config.deployments.end()) return unknown_deployment(here, config, name.string());
-    auto number = static_cast<uint32_t>(found - config.deployments.begin());
-    for (const auto& other : route.tiers)
-      if (std::find(other.begin(), other.end(), number) != other.end())
-        return here.error("\"" + found->name + "\" is in the tiers already; write it once");
-    if (!fits(*found, route.model) && route.model == "*")
-      return here.error("\"" + found->name + "\" lists its models, so it cannot take every other one; take it out, or leave out its models");
-    if (!fits(*found, route.model))
-      return here.error("\"" + found->name + "\" does not serve \"" + route.model + "\"; add it to its models, or take it out here");
-    tier.push_back(number);
+    std::string name(entry.string());
+    auto found = offers.deployments.find(name);
+    if (found == offers.deployments.end()) return unknown_deployment(here, offers, name);
+    if (!serving.contains(found->second)) return not_served(here, name, route.model);
+    if (!taken.insert(found->second).second)
+      return here.error('"' + name + "\" is in the tiers already; write it once");
+    tier.push_back(found->second);
   }
   return std::nullopt;
 }
 
-Problem read_route(const Place& place, JsonView view, Config& config) {
-  Route route;
-  route.model = read_string(view, Key::route_model);
-  for (const Route& other : config.routes)
-    if (other.model == route.model)
-      return place.at("model").error("another route has the model \"" + route.model + "\"; write one route a model");
-  read_settings(view, route);
+Problem read_tiers(const Place& place, JsonView view, const Offers& offers, Route& route) {
+  std::vector<uint32_t> all = offers.that_serve(route.model);
+  if (all.empty())
+    return place.at("model").error("no deployment serves \"" + route.model + "\"; add it to the models of one");
   JsonView tiers = view[schema::row(Key::tiers).segment()];
+  if (!tiers.present()) {
+    route.tiers.push_back(std::move(all));
+    return std::nullopt;
+  }
+  std::set<uint32_t> serving(all.begin(), all.end()), taken;
+  Place there = place.at("tiers");
   size_t index = 0;
   for (JsonView tier = tiers.first(); tier.present(); tier = tier.next())
-    if (Problem problem = read_tier(place.at("tiers").at(index++), tier, config, route)) return problem;
-  if (!tiers.present()) route.tiers.push_back(all_that_fit(config, route.model));
-  if (route.tiers[0].empty())
-    return place.at("model").error("no deployment serves \"" + route.model + "\"; add it to the models of one");
-  config.routes.push_back(std::move(route));
+    if (Problem problem = read_tier(there.at(index++), tier, offers, serving, taken, route)) return problem;
   return std::nullopt;
 }
 
-void add_route(Config& config, const std::string& model) {
-  bool named = std::any_of(config.routes.begin(), config.routes.end(), [&](const Route& r) { return r.model == model; });
-  std::vector<uint32_t> tier = all_that_fit(config, model);
-  if (named || tier.empty()) return;
+// A route that nobody wrote: the defaults, over all that serve `model`.
+void add_route(std::string_view model, const Offers& offers, Config& config) {
   Route route;
   route.model = model;
   read_settings(JsonView(), route);
-  route.tiers.push_back(std::move(tier));
+  route.tiers.push_back(offers.that_serve(model));
   config.routes.push_back(std::move(route));
 }
 
 }  // namespace
 
 Problem read_routes(JsonView root, Config& config) {
-  JsonView list = root[schema::row(Key::routes).segment()];
+  Offers offers(config);
+  std::set<std::string, std::less<>> routed;
   Place whole;
   Place place = whole.at("routes");
   size_t index = 0;
-  for (JsonView view = list.first(); view.present(); view = view.next())
-    if (Problem problem = read_route(place.at(index++), view, config)) return problem;
-  for (const Deployment& deployment : config.deployments)
-    for (const ModelConfig& model : deployment.models) add_route(config, model.name);
-  add_route(config, "*");
+  JsonView list = root[schema::row(Key::routes).segment()];
+  for (JsonView view = list.first(); view.present(); view = view.next()) {
+    Place here = place.at(index++);
+    Route route;
+    route.model = read_string(view, Key::route_model);
+    read_settings(view, route);
+    if (!routed.insert(route.model).second)
+      return here.at("model").error("another route has the model \"" + route.model + "\"; write one route a model");
+    if (Problem problem = read_tiers(here, view, offers, route)) return problem;
+    config.routes.push_back(std::move(route));
+  }
+  // In the order in which the deployments name them.
+  for (const Deployment& deployment : config.deployments) {
+    for (const ModelConfig& model : deployment.models) {
+      if (!routed.insert(model.name).second) continue;
+      add_route(model.name, offers, config);
+      if (config.routes.size() > kRoutesMax)
+        return whole.at("deployments").error("names more than " + std::to_string(kRoutesMax) +
+                                              " models together; write fewer");
+    }
+  }
+  if (!offers.takes_all.empty() && !routed.contains("*")) add_route("*", offers, config);
   return std::nullopt;
 }
 

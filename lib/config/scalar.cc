@@ -13,6 +13,9 @@ namespace lb {
 
 namespace {
 
+// A double and a 64-bit integer need half of this, and cJSON reads no number longer than 63 bytes.
+constexpr size_t kNumberBytes = 48;
+
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 bool one_of(std::string_view text, std::initializer_list<std::string_view> words) {
@@ -75,9 +78,29 @@ std::string plain_scalar_json(std::string_view text) {
   if (one_of(text, {"", "~", "null", "Null", "NULL"})) return "null";
   if (one_of(text, {"true", "True", "TRUE"})) return "true";
   if (one_of(text, {"false", "False", "FALSE"})) return "false";
+  if (text.size() > kNumberBytes) return string_json(text);
   if (std::optional<std::string> number = based_integer(text)) return *number;
   if (std::optional<std::string> number = decimal(text)) return *number;
   return string_json(text);
+}
+
+// RFC 3629: no overlong forms, no surrogates, nothing beyond U+10FFFF.
+bool is_utf8(std::string_view text) {
+  for (size_t i = 0; i < text.size();) {
+    auto at = [&](size_t k) { return i + k < text.size() ? static_cast<unsigned char>(text[i + k]) : 0u; };
+    unsigned lead = at(0), low = 0x80, high = 0xbf;
+    size_t more = lead < 0x80 ? 0 : lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
+    if ((lead >= 0x80 && lead < 0xc2) || lead > 0xf4) return false;
+    if (lead == 0xe0) low = 0xa0;
+    if (lead == 0xed) high = 0x9f;
+    if (lead == 0xf0) low = 0x90;
+    if (lead == 0xf4) high = 0x8f;
+    if (more > 0 && (at(1) < low || at(1) > high)) return false;
+    for (size_t k = 2; k <= more; k++)
+      if (at(k) < 0x80 || at(k) > 0xbf) return false;
+    i += more + 1;
+  }
+  return true;
 }
 
 }  // namespace lb

@@ -60,7 +60,7 @@ const Row* child(const Row& parent, std::string_view segment) {
 std::string expected(const Row& row) {
   switch (row.type) {
     case Type::object: return "an object";
-    case Type::list: return "a list";
+    case Type::list: return row.low > 0 ? "a list with at least one element" : "a list";
     case Type::map: return "a map from names to values";
     case Type::models: return "a list of names, or a map from names to settings";
     case Type::boolean: return "true or false";

@@ -106,7 +106,7 @@ Problem Converter::run() {
   if (Problem problem = next(event)) return problem;  // STREAM-START
   if (Problem problem = next(event)) return problem;
   if (event.raw.type == YAML_STREAM_END_EVENT)
-    return Error{Status::CONFIG, "", "the document is empty; write at least {}"};
+    return Error{Status::CONFIG, "", "empty; write deployments: and at least one below it"};
   if (Problem problem = next(event)) return problem;  // After DOCUMENT-START.
   if (Problem problem = node(event.raw, 0)) return problem;
   if (Problem problem = next(event)) return problem;  // DOCUMENT-END
@@ -192,7 +192,10 @@ Problem Converter::sequence(int depth) {
 Problem Converter::key(const yaml_event_t& event, std::set<std::string, std::less<>>& keys) {
   if (event.type != YAML_SCALAR_EVENT)
     return error(event.start_mark, "a name must be plain text; write it without [, { or *");
+  if (has_tag(event)) return error(event.start_mark, "tags are not taken; leave out the ! and its word");
   std::string_view name = view_of(event.data.scalar.value, event.data.scalar.length);
+  if (name == "<<" && event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
+    return error(event.start_mark, "merging with << is not taken; write the keys themselves");
   if (name.find('\0') != std::string_view::npos)
     return error(event.start_mark, "the name holds a zero byte; leave it out");
   if (!keys.emplace(name).second)

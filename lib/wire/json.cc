@@ -2,8 +2,10 @@
 
 #include <cjson/cJSON.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <vector>
 
 #include "wire/scan.h"
 
@@ -42,14 +44,38 @@ size_t too_deep(std::string_view text) {
   return std::string_view::npos;
 }
 
-const cJSON* repeated_key(const cJSON* node) {
-  for (const cJSON* a = node->child; a; a = a->next) {
-    if (node->type & cJSON_Object)
-      for (const cJSON* b = a->next; b; b = b->next)
-        if (std::string_view(a->string) == b->string) return b;
-    if (const cJSON* below = repeated_key(a)) return below;
+// cJSON ends a string at the first NUL: what follows would be lost without a word.
+size_t nul_escape(std::string_view text) {
+  for (size_t i = 0; i + 5 < text.size(); i++) {
+    if (text[i] != '\\') continue;
+    if (text.substr(i + 1, 5) == "u0000") return i;
+    i++;  // The escaped byte, perhaps a backslash itself.
   }
-  return nullptr;
+  return std::string_view::npos;
+}
+
+// One step of a JSON pointer (RFC 6901).
+std::string step(std::string_view key) {
+  std::string out = "/";
+  for (char c : key) out += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
+  return out;
+}
+
+// JSON pointer of a key that is there twice.
+std::optional<std::string> repeated_key(const cJSON* node) {
+  std::vector<std::string_view> keys;
+  if (cJSON_IsObject(node))
+    for (const cJSON* a = node->child; a; a = a->next) keys.push_back(a->string);
+  std::sort(keys.begin(), keys.end());
+  auto twice = std::adjacent_find(keys.begin(), keys.end());
+  if (twice != keys.end()) return step(*twice);
+  size_t index = 0;
+  for (const cJSON* a = node->child; a; a = a->next, index++) {
+    if (!a->child) continue;
+    std::optional<std::string> below = repeated_key(a);
+    if (below) return step(a->string ? a->string : std::to_string(index)) + *below;
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -102,20 +128,22 @@ const char* JsonView::type_name() const {
 
 Result<JsonDocument> JsonDocument::parse(std::string_view text) {
   if (size_t at = too_deep(text); at != std::string_view::npos)
-    return Error{Status::CONFIG, place_of(text, at), "it is nested too deeply"};
+    return Error{Status::CONFIG, place_of(text, at), "nested too deeply; write at most 200 levels"};
   if (size_t at = text.find('\0'); at != std::string_view::npos)
-    return Error{Status::CONFIG, place_of(text, at), "it has a NUL byte"};
+    return Error{Status::CONFIG, place_of(text, at), "a NUL byte; leave it out"};
+  if (size_t at = nul_escape(text); at != std::string_view::npos)
+    return Error{Status::CONFIG, place_of(text, at), "a text holds a NUL; leave it out"};
   const char* end = nullptr;
   // cJSON wants a terminator to check for what follows the value.
   std::string owned(text);
   cJSON* root = cJSON_ParseWithLengthOpts(owned.c_str(), owned.size() + 1, &end, true);
   if (!root) {
     auto at = end ? static_cast<size_t>(end - owned.c_str()) : 0;
-    return Error{Status::CONFIG, place_of(text, at), "it is not valid JSON"};
+    return Error{Status::CONFIG, place_of(text, at), "not valid JSON; mend what stands here or just before"};
   }
   JsonDocument document(root);
-  if (const cJSON* twice = repeated_key(root))
-    return Error{Status::CONFIG, "", "the key " + json_quote(twice->string) + " is there twice; leave one"};
+  if (std::optional<std::string> where = repeated_key(root))
+    return Error{Status::CONFIG, *where, "is there twice; leave out one"};
   return document;
 }
 

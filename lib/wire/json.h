@@ -43,7 +43,8 @@ class JsonView {
 
 class JsonDocument {
  public:
-  // `where` of an error is "line N column M"; nesting above 200 and duplicate keys are errors.
+  // `where` of an error is "line N column M", or the JSON pointer of a key that is there twice; nesting above 200 and
+  // NULs in strings are errors too.
   static Result<JsonDocument> parse(std::string_view text);
   JsonDocument(JsonDocument&&) noexcept;
   JsonDocument& operator=(JsonDocument&&) noexcept;
