@@ -20,10 +20,21 @@ constexpr size_t kVectors = 64;
 constexpr size_t kQueuedVectors = 4;
 constexpr size_t kQueuedBytes = 64 * 1024;
 
-size_t fill(const Chain& bytes, std::array<iovec, kVectors>& out) {
-  size_t n = std::min(bytes.count(), out.size());
-  for (size_t i = 0; i < n; i++) out[i] = {const_cast<char*>(bytes[i].data()), bytes[i].size()};
-  return n;
+// One system call; `offered` is what it was given.
+ssize_t send_front(int fd, const Chain& bytes, std::array<iovec, kVectors>& vectors, size_t& offered) {
+  constexpr int kFlags = MSG_NOSIGNAL | MSG_DONTWAIT;
+  if (bytes.count() == 1) {
+    offered = bytes[0].size();
+    return ::send(fd, bytes[0].data(), offered, kFlags);
+  }
+  msghdr message{};
+  message.msg_iov = vectors.data();
+  for (; message.msg_iovlen < std::min(bytes.count(), vectors.size()); message.msg_iovlen++) {
+    const Chunk& chunk = bytes[message.msg_iovlen];
+    vectors[message.msg_iovlen] = {const_cast<char*>(chunk.data()), chunk.size()};
+    offered += chunk.size();
+  }
+  return ::sendmsg(fd, &message, kFlags);
 }
 
 }  // namespace
@@ -256,15 +267,10 @@ size_t Loop::write(ConnId id, Chain&& bytes) {
 // Sends what the socket takes, by no more calls than it needs. 0, or an errno.
 int Loop::send_some(int fd, Chain& bytes) {
   while (!bytes.empty()) {
-    std::array<iovec, kVectors> vectors;
-    msghdr message{};
-    message.msg_iov = vectors.data();
-    message.msg_iovlen = fill(bytes, vectors);
+      std::array<iovec, kVectors> vectors;
     size_t offered = 0;
-    for (size_t i = 0; i < message.msg_iovlen; i++) offered += vectors[i].iov_len;
-    ssize_t sent = 0;
-    do sent = ::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    while (sent < 0 && errno == EINTR);
+    ssize_t sent = send_front(fd, bytes, vectors, offered);
+    if (sent < 0 && errno == EINTR) continue;
     if (sent < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : errno;
     bytes.consume(static_cast<size_t>(sent));
     if (static_cast<size_t>(sent) < offered) return 0;

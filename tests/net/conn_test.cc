@@ -10,7 +10,8 @@ using namespace lb::test;
 void connects_and_carries_bytes(void**) {
   World world;
   ListenerId listener = world.listen();
-  auto [client, server] = world.pair(listener);
+  World::Pair ends = world.pair(listener);
+  ConnId client = ends.client, server = ends.server;
   assert_int_equal(world[client].tag, 1);
   assert_int_equal(world[server].tag, 7);
   world.net().adopt(server, 99);
@@ -31,7 +32,8 @@ void ids_are_not_used_again(void**) {
   ListenerId listener = world.listen();
   std::vector<ConnId> ids;
   for (int i = 0; i < 20; i++) {
-    auto [client, server] = world.pair(listener);
+    World::Pair ends = world.pair(listener);
+    ConnId client = ends.client, server = ends.server;
     world.net().close(client, false);
     world.net().close(server, false);
     world.settle(1);
@@ -74,7 +76,8 @@ void pending_is_written(void**) {
 void chunks_stay_in_order(void**) {
   World world;
   ListenerId listener = world.listen();
-  auto [client, server] = world.pair(listener);
+  World::Pair ends = world.pair(listener);
+  ConnId client = ends.client, server = ends.server;
   world.net().read(server, true);
   Chain chain;
   std::string all;
@@ -162,7 +165,8 @@ void early_answer_survives_a_failed_write(void**) {
 void read_off_pushes_back(void**) {
   World world;
   ListenerId listener = world.listen();
-  auto [client, server] = world.pair(listener);
+  World::Pair ends = world.pair(listener);
+  ConnId client = ends.client, server = ends.server;
   world.keep = false;
   std::string much = pattern(64 << 20);
   size_t pending = world.write(client, much);
@@ -186,7 +190,8 @@ void reads_of_a_turn_are_bounded(void**) {
   most = had = 0;
   World world;
   ListenerId listener = world.listen();
-  auto [client, server] = world.pair(listener);
+  World::Pair ends = world.pair(listener);
+  ConnId client = ends.client, server = ends.server;
   static ConnId watched;
   watched = server;
   world.write(client, pattern(4 << 20));
@@ -205,7 +210,8 @@ void reads_of_a_turn_are_bounded(void**) {
 void switching_loses_nothing(void**) {
   World world;
   ListenerId listener = world.listen();
-  auto [client, server] = world.pair(listener);
+  World::Pair ends = world.pair(listener);
+  ConnId client = ends.client, server = ends.server;
   static ConnId watched;
   watched = server;
   world.on_turn = [](World& w) {
@@ -264,6 +270,23 @@ void close_lingers(void**) {
   world.settle(5);
   // Closed for good: what is sent now meets a RST.
   world.until([&] { return ::send(peer.fd(), "?", 1, MSG_NOSIGNAL) < 0; });
+}
+
+// A peer that reads nothing, and one that never ends, do not hold a socket for ever.
+void closing_is_bounded(void**) {
+  World world;
+  ListenerId listener = world.listen();
+  Peer deaf(Peer::dial(world.net().bound(listener), 4096)), endless(Peer::dial(world.net().bound(listener)));
+  world.until([&] { return world.accepted.size() == 2; });
+  assert_true(world.write(world.accepted[0], pattern(8 << 20)) > 0);
+  Instant start = Loop::now();
+  for (ConnId conn : world.accepted) world.net().close(conn, true);
+  assert_string_equal(endless.receive().c_str(), "");
+  // A socket that is closed answers with a RST.
+  world.until([&] { return ::send(endless.fd(), "?", 1, MSG_NOSIGNAL) < 0; });
+  assert_true(Loop::now() - start >= Loop::kLingerMax);
+  world.until([&] { return ::send(deaf.fd(), "?", 1, MSG_NOSIGNAL) < 0; });
+  assert_true(Loop::now() - start >= Loop::kFlushMax);
 }
 
 void close_without_flush_drops(void**) {
@@ -332,7 +355,8 @@ void nothing_after_close(void**) {
 void loop_goes_with_everything_open(void**) {
   World world;
   ListenerId listener = world.listen();
-  auto [client, server] = world.pair(listener);
+  World::Pair ends = world.pair(listener);
+  ConnId client = ends.client, server = ends.server;
   world.net().read(client, true);
   world.write(client, pattern(16 << 20));
   world.connect(world.net().bound(listener));
@@ -358,6 +382,7 @@ int main() {
       cmocka_unit_test(switching_loses_nothing),
       cmocka_unit_test(close_flushes),
       cmocka_unit_test(close_lingers),
+      cmocka_unit_test(closing_is_bounded),
       cmocka_unit_test(close_without_flush_drops),
       cmocka_unit_test(many_connections),
       cmocka_unit_test(nothing_after_close),

@@ -61,7 +61,8 @@ void unlisten_refuses(void**) {
   World world;
   ListenerId listener = world.listen();
   Address address = world.net().bound(listener);
-  auto [client, server] = world.pair(listener);
+  World::Pair ends = world.pair(listener);
+  ConnId client = ends.client, server = ends.server;
   world.net().unlisten(listener);
   world.net().unlisten(listener);
   world.net().accept(listener, true);

@@ -229,7 +229,8 @@ void many_loops(void**) {
   for (int i = 0; i < 50; i++) worlds.push_back(std::make_unique<World>());
   for (auto& world : worlds) {
     ListenerId listener = world->listen();
-    auto [client, server] = world->pair(listener);
+    World::Pair ends = world->pair(listener);
+    ConnId client = ends.client, server = ends.server;
     world->net().read(server, true);
     world->write(client, "x");
     ConnId to = server;
