@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 
 #include "base/text.h"
 
@@ -14,22 +15,28 @@ namespace {
 // What most heads have room in: OpenAI answers with about twenty fields.
 constexpr size_t kFieldsReserved = 24;
 
-bool printable(std::string_view text) { return text.find_first_of(std::string_view("\r\n\0", 3)) == text.npos; }
+// No CR, LF or NUL: what fits on one line.
+bool one_line(std::string_view text) {
+  for (char c : text)
+    if (static_cast<unsigned char>(c) <= '\r' && (c == '\r' || c == '\n' || c == '\0')) return false;
+  return true;
+}
 
-// Of one connection only (RFC 9110 §7.6.1), or set by lb itself.
-constexpr std::string_view kHopByHop[] = {
-    "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection",
-    "te",         "trailer",    "transfer-encoding",  "upgrade",
-};
+bool writable(const Head::Field& field) { return one_line(field.name) && one_line(field.value); }
+
+// Of one connection only (RFC 9110 §7.6.1), or set by lb itself. proxy-* goes by its beginning.
+constexpr std::string_view kHopByHop[] = {"connection", "keep-alive",        "te",
+                                          "trailer",    "transfer-encoding", "upgrade"};
 
 bool hop_by_hop(std::string_view name) {
+  if (istarts_with(name, "proxy-")) return true;
   return std::any_of(std::begin(kHopByHop), std::end(kHopByHop),
                      [&](std::string_view known) { return iequals(name, known); });
 }
 
 size_t fields_size(const Head& head) {
   size_t size = 0;
-  for (const Head::Field& field : head.fields) size += field.name.size() + field.value.size() + 4;
+  for (const Head::Field& field : head.fields) size += field.name.size() + field.value.size() + 4;  // ": ", CRLF.
   return size;
 }
 
@@ -64,8 +71,12 @@ void remove_hop_by_hop(Head& head) {
   for (const Head::Field& field : head.fields) {
     if (!iequals(field.name, "connection")) continue;
     std::string_view rest = field.value;
-    while (!rest.empty())
-      if (std::string_view name = trim(split_off(rest, ',')); !name.empty()) named.emplace_back(name);
+    while (!rest.empty()) {
+      std::string_view name = trim(split_off(rest, ','));
+      // What nearly all say; neither names a field that stays.
+      if (name.empty() || iequals(name, "close") || hop_by_hop(name)) continue;
+      named.emplace_back(name);
+    }
   }
   std::erase_if(head.fields, [&](const Head::Field& field) {
     return hop_by_hop(field.name) || std::any_of(named.begin(), named.end(), [&](const std::string& name) {
@@ -77,7 +88,7 @@ void remove_hop_by_hop(Head& head) {
 void write_fields(const Head& head, std::string& out) {
   out.reserve(out.size() + fields_size(head));
   for (const Head::Field& field : head.fields) {
-    if (!printable(field.name) || !printable(field.value)) continue;
+    if (!writable(field)) continue;
     out.append(field.name).append(": ").append(field.value).append("\r\n");
   }
 }
@@ -111,33 +122,33 @@ struct Http1Parser::State {
   Limits limits;
   Head head;
   std::vector<Piece>* out = nullptr;
-  size_t head_size = 0;    // Bytes of the start line and fields, or of the trailer behind a body.
-  size_t open_size = 0;    // Bytes fed since the message began while its head was open.
+  size_t head_size = 0;        // Bytes of the head so far, and of the 1xx responses that came before it.
+  size_t line_size = 0;        // Bytes of the line that is not whole yet.
+  size_t framing_size = 0;     // Bytes of chunk lines and trailers since the last byte of the body.
+  const char* framing = nullptr;  // Where, in the bytes being fed, what is not body began.
+  char last = 0;               // The last byte fed that was not body.
   Fault fault = Fault::none;
   const char* why = "";
   bool started = false;
+  bool first_line = true;      // Blank lines may come before the start line.
   bool head_done = false;
+  bool skipped = false;        // A 1xx response has ended.
   bool ended = false;
-  bool in_value = true;    // The last span was a field's value: the next name begins a field.
+  bool in_value = true;        // The last span was a field's value: the next name begins a field.
   bool no_body = false;
   bool has_length = false;
   uint64_t length = 0;
   bool chunked = false;
   bool until_close = false;
   bool keep_alive = false;
-
-  bool informational() const { return parser.type == HTTP_RESPONSE && head.status >= 100 && head.status < 200; }
+  bool expects_continue = false;
 
   int fail(Fault what, const char* text) {
     fault = what;
     why = text;
     return HPE_USER;
   }
-  int grow(size_t bytes) {
-    head_size += bytes;
-    if (head_size > limits.head_bytes) return fail(Fault::head_too_large, "the head is longer than head_bytes");
-    return 0;
-  }
+  // For the next message, which may be the one behind a 1xx response.
   void clear() {
     head.method.clear();
     head.target.clear();
@@ -145,12 +156,27 @@ struct Http1Parser::State {
     head.status = 0;
     head.minor = 1;
     head.fields.clear();
-    head_size = open_size = 0;
-    started = head_done = ended = false;
-    in_value = true;
-    has_length = chunked = until_close = keep_alive = false;
+    line_size = framing_size = 0;
+    last = 0;
+    started = head_done = skipped = ended = false;
+    first_line = in_value = true;
+    has_length = chunked = until_close = keep_alive = expects_continue = false;
     length = 0;
+    llhttp_reset(&parser);
   }
+
+  size_t feed_head(std::string_view bytes);
+  size_t feed_body(std::string_view bytes);
+  size_t execute(std::string_view bytes);
+  bool check_framing(const char* end);
+  int check_fields();
+
+  struct Lines {
+    size_t size;      // Up to the end of the head, or of what may be looked at.
+    bool whole;       // The blank line is there.
+    const char* why;  // What is wrong behind `size`; null where nothing is.
+  };
+  Lines head_lines(std::string_view bytes);
 };
 
 // The callbacks of llhttp, which knows the State by its `data`.
@@ -163,83 +189,87 @@ struct Http1Parser::Callbacks {
   }
   static int url(llhttp_t* parser, const char* at, size_t size) {
     of(parser).head.target.append(at, size);
-    return of(parser).grow(size);
+    return 0;
   }
   static int reason(llhttp_t* parser, const char* at, size_t size) {
     of(parser).head.reason.append(at, size);
-    return of(parser).grow(size);
+    return 0;
   }
+  // Spans of a trailer come here too, and are dropped.
   static int name(llhttp_t* parser, const char* at, size_t size) {
     State& s = of(parser);
-    if (s.head_done) return s.grow(size);  // A trailer: bounded and dropped.
+    if (s.head_done) return 0;
     if (s.in_value) {
       s.in_value = false;
-      if (s.head.fields.size() == s.limits.fields)
-        return s.fail(Fault::head_too_large, "the head has too many fields");
+      if (s.head.fields.capacity() == 0) s.head.fields.reserve(kFieldsReserved);
       s.head.fields.emplace_back();
-      if (s.grow(4)) return HPE_USER;
     }
     s.head.fields.back().name.append(at, size);
-    return s.grow(size);
+    return 0;
+  }
+  // Counted here and not when the name begins, so that it does not matter how the name was split.
+  static int name_end(llhttp_t* parser) {
+    State& s = of(parser);
+    if (s.head_done) return 0;
+    if (s.in_value || s.head.fields.back().name.empty())
+      return s.fail(Fault::malformed, "a field has no name");
+    if (s.head.fields.size() > s.limits.fields)
+      return s.fail(Fault::head_too_large, "the head has too many fields");
+    return 0;
   }
   static int value(llhttp_t* parser, const char* at, size_t size) {
     State& s = of(parser);
-    if (!s.head_done) {
-      s.in_value = true;
-      s.head.fields.back().value.append(at, size);
-    }
-    return s.grow(size);
-  }
-  // An empty value has no span.
-  static int value_end(llhttp_t* parser) {
-    of(parser).in_value = true;
+    if (!s.head_done) s.head.fields.back().value.append(at, size);
     return 0;
   }
-  static int extension(llhttp_t* parser, const char*, size_t size) { return of(parser).grow(size); }
-  static int chunk(llhttp_t* parser) {
-    of(parser).head_size = 0;
+  static int value_end(llhttp_t* parser) {
+    State& s = of(parser);
+    s.in_value = true;
+    if (s.head_done) return 0;
+    std::string& text = s.head.fields.back().value;
+    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.pop_back();
     return 0;
   }
   static int head_end(llhttp_t* parser) {
     State& s = of(parser);
     parser->upgrade = 0;  // Nothing is upgraded here: the bytes stay HTTP.
-    s.head.minor = parser->http_minor;
-    s.head_size = 0;
     s.head_done = true;
     if (parser->http_major != 1) return s.fail(Fault::malformed, "the version is not HTTP/1.x");
-    if (parser->type == HTTP_REQUEST) {
+    s.head.minor = parser->http_minor;
+    bool request = parser->type == HTTP_REQUEST;
+    if (request) {
       s.head.method = llhttp_method_name(static_cast<llhttp_method_t>(parser->method));
     } else {
       s.head.status = parser->status_code;
-      if (s.head.status < 100 || s.head.status > 999)
-        return s.fail(Fault::malformed, "the status is not a number of three digits");
+      if (s.head.status < 100) return s.fail(Fault::malformed, "the status is not a number of three digits");
       if (s.head.status == 101) return s.fail(Fault::malformed, "101 was not asked for");
-      if (s.informational()) return 0;
+      s.skipped = s.head.status < 200;
+      if (s.skipped) return 1;
     }
+    bool empty = !request && (s.no_body || s.head.status == 204 || s.head.status == 304);
+    if (empty) parser->flags |= F_SKIPBODY;
     s.has_length = parser->flags & F_CONTENT_LENGTH;
     s.length = s.has_length ? parser->content_length : 0;
-    s.chunked = parser->flags & F_CHUNKED;
-    bool empty = parser->type == HTTP_RESPONSE && (s.no_body || s.head.status == 204 || s.head.status == 304);
-    s.until_close = parser->type == HTTP_RESPONSE && !empty && llhttp_message_needs_eof(parser);
-    if (empty) parser->flags |= F_SKIPBODY;
-    s.keep_alive = llhttp_should_keep_alive(parser);
+    s.chunked = (parser->flags & F_CHUNKED) && !empty;
+    s.until_close = !empty && llhttp_message_needs_eof(parser);
+    // llhttp lets an HTTP/1.0 peer that says both go on; RFC 9112 §9.3 looks for `close` first.
+    s.keep_alive = llhttp_should_keep_alive(parser) && !(parser->flags & F_CONNECTION_CLOSE);
+    if (int error = s.check_fields()) return error;
     s.out->push_back({Piece::Kind::head, {}});
     return empty ? 1 : 0;
   }
   static int body(llhttp_t* parser, const char* at, size_t size) {
-    of(parser).out->push_back({Piece::Kind::body, {at, size}});
+    State& s = of(parser);
+    if (!s.check_framing(at)) return HPE_USER;
+    s.framing_size = 0;
+    s.last = 0;
+    s.framing = at + size;
+    s.out->push_back({Piece::Kind::body, {at, size}});
     return 0;
   }
   static int message_end(llhttp_t* parser) {
     State& s = of(parser);
-    if (s.informational()) {
-      size_t open = s.open_size;
-      s.clear();
-      s.open_size = open;  // A peer that says nothing else has a bound too.
-      return 0;
-    }
-    s.ended = true;
-    s.out->push_back({Piece::Kind::end, {}});
+    s.ended = !s.skipped;
     return HPE_PAUSED;
   }
 
@@ -249,11 +279,9 @@ struct Http1Parser::Callbacks {
     out.on_url = url;
     out.on_status = reason;
     out.on_header_field = name;
+    out.on_header_field_complete = name_end;
     out.on_header_value = value;
     out.on_header_value_complete = value_end;
-    out.on_chunk_extension_name = extension;
-    out.on_chunk_extension_value = extension;
-    out.on_chunk_header = chunk;
     out.on_headers_complete = head_end;
     out.on_body = body;
     out.on_message_complete = message_end;
@@ -261,12 +289,108 @@ struct Http1Parser::Callbacks {
   }
 };
 
+// What llhttp lets pass and others may read otherwise: RFC 9112 §6.1 has one coding, never beside a length and never
+// from HTTP/1.0, that lb can take off.
+int Http1Parser::State::check_fields() {
+  bool coded = false;
+  for (const Head::Field& field : head.fields) {
+    if (iequals(field.name, "expect")) {
+      if (parser.type == HTTP_REQUEST && head.minor > 0 && iequals(field.value, "100-continue"))
+        expects_continue = true;
+    } else if (iequals(field.name, "transfer-encoding")) {
+      if (has_length) return fail(Fault::malformed, "content-length and transfer-encoding exclude each other");
+      if (head.minor == 0) return fail(Fault::malformed, "HTTP/1.0 has no transfer-encoding");
+      if (coded || !iequals(field.value, "chunked"))
+        return fail(Fault::malformed, "a transfer-encoding other than chunked");
+      coded = true;
+    }
+  }
+  return 0;
+}
+
+// Walks the lines of a head up to the blank one that ends it. llhttp takes an LF without a CR for the end of some
+// lines, and joins a line that begins with white space to the one before; peers that read these otherwise could be
+// made to see other messages than lb does, so both are refused (RFC 9112 §2.2, §5.2).
+Http1Parser::State::Lines Http1Parser::State::head_lines(std::string_view bytes) {
+  size_t from = 0;
+  while (from < bytes.size()) {
+    if (line_size == 0 && !first_line && (bytes[from] == ' ' || bytes[from] == '\t'))
+      return {from, false, "a folded field"};
+    const void* found = std::memchr(bytes.data() + from, '\n', bytes.size() - from);
+    if (!found) {
+      line_size += bytes.size() - from;
+      last = bytes.back();
+      break;
+    }
+    size_t end = static_cast<size_t>(static_cast<const char*>(found) - bytes.data());
+    if ((end > from ? bytes[end - 1] : line_size > 0 ? last : '\0') != '\r')
+      return {end, false, "an LF without a CR"};
+    bool blank = line_size + (end - from) == 1;
+    from = end + 1;
+    line_size = 0;
+    if (!blank) first_line = false;
+    if (blank && !first_line) return {from, true, nullptr};
+  }
+  return {bytes.size(), false, nullptr};
+}
+
+// The same for chunk lines and trailers, from `framing` to `end`: an LF has its CR, and they have a bound.
+bool Http1Parser::State::check_framing(const char* end) {
+  size_t size = static_cast<size_t>(end - framing);
+  if (size == 0) return true;
+  framing_size += size;
+  if (framing_size > limits.head_bytes) {
+    fail(Fault::head_too_large, "a chunk's line or the trailers are longer than head_bytes");
+    return false;
+  }
+  std::string_view bytes(framing, size);
+  for (size_t at = bytes.find('\n'); at != bytes.npos; at = bytes.find('\n', at + 1)) {
+    if ((at > 0 ? bytes[at - 1] : last) == '\r') continue;
+    fail(Fault::malformed, "an LF without a CR");
+    return false;
+  }
+  last = bytes.back();
+  return true;
+}
+
+// Returns how many bytes llhttp took.
+size_t Http1Parser::State::execute(std::string_view bytes) {
+  if (bytes.empty()) return 0;
+  llhttp_errno_t error = llhttp_execute(&parser, bytes.data(), bytes.size());
+  if (error == HPE_OK) return bytes.size();
+  if (error == HPE_PAUSED) return static_cast<size_t>(llhttp_get_error_pos(&parser) - bytes.data());
+  if (fault == Fault::none) fail(Fault::malformed, llhttp_get_error_reason(&parser));
+  return 0;
+}
+
+size_t Http1Parser::State::feed_head(std::string_view bytes) {
+  Lines lines = head_lines(bytes.substr(0, limits.head_bytes - head_size));
+  head_size += lines.size;
+  size_t used = execute(bytes.substr(0, lines.size));
+  if (fault != Fault::none) return 0;
+  if (used != lines.size || head_done != lines.whole)
+    fail(Fault::malformed, "the head does not end with its blank line");
+  else if (lines.why)
+    fail(Fault::malformed, lines.why);
+  else if (!head_done && used < bytes.size())
+    fail(Fault::head_too_large, "the head is longer than head_bytes");
+  else if (skipped)
+    clear();
+  return used;
+}
+
+size_t Http1Parser::State::feed_body(std::string_view bytes) {
+  framing = bytes.data();
+  size_t used = execute(bytes);
+  if (fault == Fault::none && chunked) check_framing(bytes.data() + used);
+  return used;
+}
+
 Http1Parser::Http1Parser(Kind kind, Limits limits) : state_(std::make_unique<State>()) {
   static constexpr llhttp_settings_t kSettings = Callbacks::settings();
   llhttp_init(&state_->parser, kind == Kind::request ? HTTP_REQUEST : HTTP_RESPONSE, &kSettings);
   state_->parser.data = state_.get();
   state_->limits = limits;
-  state_->head.fields.reserve(kFieldsReserved);
 }
 
 Http1Parser::~Http1Parser() = default;
@@ -275,19 +399,17 @@ Http1Parser& Http1Parser::operator=(Http1Parser&&) noexcept = default;
 
 size_t Http1Parser::feed(std::string_view bytes, std::vector<Piece>& out) {
   State& s = *state_;
-  if (s.fault != Fault::none || s.ended || bytes.empty()) return 0;
+  if (s.fault != Fault::none || s.ended) return 0;
   s.out = &out;
-  bool open = !s.head_done;
-  llhttp_errno_t error = llhttp_execute(&s.parser, bytes.data(), bytes.size());
-  s.out = nullptr;
-  if (error == HPE_OK) {
-    if (open && !s.head_done && (s.open_size += bytes.size()) > s.limits.head_bytes)
-      s.fail(Fault::head_too_large, "the head is longer than head_bytes");
-    return bytes.size();
+  size_t used = 0;
+  while (used < bytes.size() && !s.ended && s.fault == Fault::none) {
+    std::string_view rest = bytes.substr(used);
+    used += s.head_done ? s.feed_body(rest) : s.feed_head(rest);
   }
-  if (error == HPE_PAUSED && s.ended) return static_cast<size_t>(llhttp_get_error_pos(&s.parser) - bytes.data());
-  if (s.fault == Fault::none) s.fail(Fault::malformed, llhttp_get_error_reason(&s.parser));
-  return 0;
+  s.out = nullptr;
+  if (s.fault != Fault::none) return 0;
+  if (s.ended) out.push_back({Piece::Kind::end, {}});
+  return used;
 }
 
 void Http1Parser::finish(std::vector<Piece>& out) {
@@ -305,9 +427,8 @@ void Http1Parser::next() {
   State& s = *state_;
   if (s.fault != Fault::none) return;
   s.no_body = false;
+  s.head_size = 0;
   s.clear();
-  llhttp_reset(&s.parser);
-  s.parser.data = &s;
 }
 
 void Http1Parser::expect_no_body() { state_->no_body = true; }
@@ -318,7 +439,7 @@ uint64_t Http1Parser::length() const { return state_->length; }
 bool Http1Parser::chunked() const { return state_->chunked; }
 bool Http1Parser::until_close() const { return state_->until_close; }
 bool Http1Parser::keep_alive() const { return state_->keep_alive; }
-bool Http1Parser::expects_continue() const { return iequals(state_->head.get("expect"), "100-continue"); }
+bool Http1Parser::expects_continue() const { return state_->expects_continue; }
 bool Http1Parser::started() const { return state_->started; }
 Http1Parser::Fault Http1Parser::fault() const { return state_->fault; }
 std::string_view Http1Parser::fault_text() const { return state_->why; }

@@ -6,74 +6,57 @@ namespace lb {
 
 namespace {
 
+// How far one look goes: a stream of CRs must not make each line search all of the bytes for an LF.
+constexpr size_t kLook = 1024;
+
 // Where the line ends; npos if its end is not in `bytes`.
 size_t line_end(std::string_view bytes) {
-  const void* lf = std::memchr(bytes.data(), '\n', bytes.size());
-  size_t end = lf ? static_cast<size_t>(static_cast<const char*>(lf) - bytes.data()) : bytes.size();
-  const void* cr = std::memchr(bytes.data(), '\r', end);
-  if (cr) return static_cast<size_t>(static_cast<const char*>(cr) - bytes.data());
-  return lf ? end : std::string_view::npos;
+  for (size_t from = 0; from < bytes.size(); from += kLook) {
+    std::string_view look = bytes.substr(from, kLook);
+    const void* lf = std::memchr(look.data(), '\n', look.size());
+    size_t end = lf ? static_cast<size_t>(static_cast<const char*>(lf) - look.data()) : look.size();
+    const void* cr = std::memchr(look.data(), '\r', end);
+    if (cr) return from + static_cast<size_t>(static_cast<const char*>(cr) - look.data());
+    if (lf) return from + end;
+  }
+  return std::string_view::npos;
 }
 
 }  // namespace
 
 bool SseParser::next(std::string_view& bytes, SseEvent& event) {
-  // What the last call's event pointed to is of no more use.
-  if (size_ == 0) {
-    fields_ = has_data_ = data_kept_ = false;
-    name_.clear();
-    data_.clear();
-    data_view_ = {};
-  }
+  if (size_ == 0) forget();
   while (!bytes.empty() && !faulty_) {
-    if (skip_lf_) {
-      skip_lf_ = false;
-      if (bytes[0] == '\n') {
-        bytes.remove_prefix(1);
-        offset_++;
-        continue;
-      }
+    if (after_cr_) {
+      after_cr_ = false;
+      crlf_ = bytes[0] == '\n';
+      if (crlf_) take(bytes, 1, size_ > 0);
+      if (blank_ && !faulty_) return report(event);
+      continue;
     }
     size_t end = line_end(bytes);
-    size_t used = end == std::string_view::npos ? bytes.size() : end + 1;
-    size_ += used;
-    offset_ += used;
-    if (size_ > kEventMax) {
-      faulty_ = true;
-      return false;
-    }
-    if (end == std::string_view::npos) {
-      line_.append(bytes);
-      bytes = {};
+    bool whole = end != std::string_view::npos;
+    std::string_view line = bytes.substr(0, end);
+    bool cr = whole && bytes[end] == '\r';
+    take(bytes, whole ? end + 1 : bytes.size(), true);
+    if (faulty_) break;
+    if (!whole) {
+      line_.append(line);
       break;
     }
-    std::string_view line = bytes.substr(0, end);
-    bool cr = bytes[end] == '\r';
-    bytes.remove_prefix(used);
     bool lasting = line_.empty();
     if (!lasting) {
       line_.append(line);
       line = line_;
     }
-    if (cr) {
-      // The LF of a CRLF belongs to the line, where it is at hand.
-      skip_lf_ = bytes.empty();
-      if (!bytes.empty() && bytes[0] == '\n') {
-        bytes.remove_prefix(1);
-        offset_++;
-      }
-    }
-    bool blank = line.empty();
-    if (!blank) on_line(line, lasting);
+    blank_ = line.empty();
+    if (!blank_) on_line(line, lasting);
     line_.clear();
     first_line_ = false;
-    if (!blank) continue;
-    size_ = 0;
-    event.name = name_;
-    event.data = data_kept_ ? std::string_view(data_) : data_view_;
-    event.comment = !fields_;
-    event.end = offset_;
-    return true;
+    after_cr_ = cr;
+    bool waits = cr && crlf_;  // A stream of CRLFs: what ends the blank line has its LF yet to come.
+    if (!cr) crlf_ = false;
+    if (blank_ && !waits) return report(event);
   }
   // What has come stays valid only in our own memory.
   if (has_data_ && !data_kept_ && size_ > 0) {
@@ -81,6 +64,31 @@ bool SseParser::next(std::string_view& bytes, SseEvent& event) {
     data_kept_ = true;
   }
   return false;
+}
+
+void SseParser::take(std::string_view& bytes, size_t n, bool counted) {
+  bytes.remove_prefix(n);
+  offset_ += n;
+  if (counted) size_ += n;
+  faulty_ = size_ > kEventMax;
+}
+
+bool SseParser::report(SseEvent& event) {
+  size_ = 0;
+  blank_ = false;
+  event.name = name_;
+  event.data = data_kept_ ? std::string_view(data_) : data_view_;
+  event.comment = !fields_;
+  event.end = offset_;
+  return true;
+}
+
+// What the last event pointed to is of no more use.
+void SseParser::forget() {
+  fields_ = has_data_ = data_kept_ = false;
+  name_.clear();
+  data_.clear();
+  data_view_ = {};
 }
 
 // `lasting`: the line is a view of what the caller feeds, and so lives as long as the event.

@@ -12,8 +12,10 @@ struct SseEvent {
   std::string_view name;  // "" where there is no `event` line.
   std::string_view data;  // "" for a block of comments only.
   bool comment = false;   // Nothing but comments, or nothing at all: a sign of life, not an event.
-  uint64_t end = 0;       // Offset, in the stream, of the byte after the blank line that ended it. The LF of a CRLF that
-                          // has not come yet is counted to what follows: an event never waits for it.
+  uint64_t end = 0;       // Offset, in the stream, of the byte after the blank line that ended it; the same however the
+                          // bytes were split. Where the blank line ends in CRLF, its LF belongs to the event if the
+                          // line before ended in CRLF too, else to what follows: so a stream of CRs never waits to
+                          // see whether an LF comes, and one of CRLFs is cut only between events.
 };
 
 class SseParser {
@@ -30,12 +32,17 @@ class SseParser {
 
  private:
   void on_line(std::string_view line, bool lasting);
+  void take(std::string_view& bytes, size_t n, bool counted);
+  bool report(SseEvent& event);
+  void forget();
 
   uint64_t offset_ = 0;
   size_t size_ = 0;         // Of the event so far.
   bool faulty_ = false;
   bool first_line_ = true;  // A BOM may stand here.
-  bool skip_lf_ = false;    // The last byte consumed was a CR.
+  bool after_cr_ = false;   // The last byte consumed was a CR: an LF that follows belongs to it.
+  bool crlf_ = true;        // The line before ended in CRLF.
+  bool blank_ = false;      // The last line was blank, and its event has not been reported.
   bool fields_ = false;     // The event has had a line other than a comment.
   bool has_data_ = false;
   bool data_kept_ = false;  // The data is in `data_`, else in `data_view_`.
