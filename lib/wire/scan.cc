@@ -1,23 +1,33 @@
 #include "wire/scan.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <charconv>
-#include <cstring>
 
-#include "base/check.h"
 #include "base/text.h"
+#include "wire/quote.h"
 
 namespace lb {
 
 namespace {
 
-// Keys longer than this match no path: the longest name there is, with each letter as \uXXXX.
-constexpr size_t kKeyMax = 6 * 40;
+// A name of the greatest length, each letter as \uXXXX.
+constexpr size_t kKeyMax = 6 * ScanPaths::kNameMax;
+// Frames that need no second allocation: few requests or answers are deeper, schemas of tools aside.
+constexpr size_t kFramesReserved = 12;
 
-bool is_space(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
-bool is_scalar_char(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '-' || c == '+' || c == '.' || c == 'E';
+constexpr bool is_space(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
+
+// What numbers and literals consist of.
+constexpr std::array<bool, 256> scalar_chars() {
+  std::array<bool, 256> out{};
+  for (char c = '0'; c <= '9'; c++) out[static_cast<unsigned char>(c)] = true;
+  for (char c = 'a'; c <= 'z'; c++) out[static_cast<unsigned char>(c)] = true;
+  for (char c : {'-', '+', '.', 'E'}) out[static_cast<unsigned char>(c)] = true;
+  return out;
 }
+constexpr std::array<bool, 256> kScalarChars = scalar_chars();
 
 void append_utf8(uint32_t code, std::string& out) {
   auto put = [&](uint32_t byte) { out.push_back(static_cast<char>(byte)); };
@@ -81,10 +91,11 @@ std::string unescape(std::string_view raw) {
 
 }  // namespace
 
-JsonScan::JsonScan(const ScanPaths& paths) : paths_(&paths), found_(paths.size()) {}
+JsonScan::JsonScan(const ScanPaths& paths) : paths_(&paths), found_(paths.size()) { frames_.reserve(kFramesReserved); }
 
 void JsonScan::reset() {
-  for (Found& found : found_) {
+  for (; touched_ != 0; touched_ &= touched_ - 1) {
+    Found& found = found_[static_cast<size_t>(std::countr_zero(touched_))];
     found.type = JsonType::absent;
     found.begin = found.end = 0;
     found.times = 0;
@@ -106,73 +117,55 @@ bool JsonScan::is_object() const { return is_object_; }
 bool JsonScan::feed(std::string_view bytes) {
   size_t at = 0;
   while (at < bytes.size() && !faulty_) {
-    switch (token_) {
-      case Token::key:
-      case Token::string:
-        at = read_string(bytes, at);
-        break;
-      case Token::scalar:
-        at = read_scalar(bytes, at);
-        break;
-      case Token::none:
-        if (is_space(bytes[at]))
-          at++;
-        else
-          at += read_mark(bytes[at], offset_ + at);
-        break;
-    }
+    if (token_ == Token::none)
+      at = is_space(bytes[at]) ? at + 1 : read_mark(bytes, at);
+    else
+      at = token_ == Token::scalar ? read_scalar(bytes, at) : read_string(bytes, at);
   }
   offset_ += at;
   return !faulty_;
 }
 
-// The rest of a string up to its closing quote, by memchr: most bytes of a request are in long strings.
+// The rest of a string up to its closing quote. Most bytes of a request are in long strings.
 size_t JsonScan::read_string(std::string_view bytes, size_t at) {
-  size_t from = at;
-  size_t quote = 0;  // Where the next one stands, once it is known: a far one is not looked for again.
-  bool known = false;
-  for (;;) {
-    if (escape_) {
-      if (at == bytes.size()) break;
-      escape_ = false;
-      at++;
-    }
-    if (!known || quote < at) {
-      quote = std::min(bytes.find('"', at), bytes.size());
-      known = true;
-    }
-    size_t slash = at == quote ? std::string_view::npos : bytes.substr(0, quote).find('\\', at);
-    if (slash != std::string_view::npos) {
-      at = slash + 1;
-      escape_ = true;
-      continue;
-    }
-    at = quote;
-    break;
-  }
+  const size_t from = at;
+  at = static_cast<size_t>(find_quote(bytes.data() + at, bytes.data() + bytes.size(), escape_) - bytes.data());
   std::string_view part = bytes.substr(from, at - from);
+  bool ended = at < bytes.size();
   if (token_ == Token::key) {
-    if (frames_.back().node >= 0 && key_.size() <= kKeyMax) key_.append(part.substr(0, kKeyMax + 1 - key_.size()));
-  } else if (!part.empty()) {
-    string_nonempty_ = true;
-    capture(part);
-  }
-  if (at == bytes.size()) return at;
-  if (token_ == Token::key) {
-    key_node_ = key_.size() > kKeyMax ? int16_t{-1} : paths_->child(frames_.back().node, unescape(key_));
-    expect_ = Expect::colon;
+    if (ended)
+      end_key(part);
+    else if (frames_.back().node >= 0 && key_.size() <= kKeyMax)
+      key_.append(part.substr(0, kKeyMax + 1 - key_.size()));
   } else {
-    capture("\"");
-    end_value(offset_ + at + 1, string_nonempty_);
+    string_nonempty_ = string_nonempty_ || !part.empty();
+    capture(part);
+    if (ended) {
+      capture("\"");
+      end_value(offset_ + at + 1, string_nonempty_);
+    }
   }
+  if (!ended) return at;
   token_ = Token::none;
   return at + 1;
+}
+
+// What a key leads to is looked up with its escapes decoded: "mod\u0065l" is the model for whoever reads on.
+void JsonScan::end_key(std::string_view last_part) {
+  int16_t node = frames_.back().node;
+  expect_ = Expect::colon;
+  key_node_ = -1;
+  if (node < 0) return;
+  std::string_view raw = last_part;
+  if (!key_.empty()) raw = key_.append(last_part.substr(0, kKeyMax + 1));
+  if (raw.size() > kKeyMax) return;
+  key_node_ = raw.find('\\') == raw.npos ? paths_->child(node, raw) : paths_->child(node, unescape(raw));
 }
 
 // The rest of a number or literal. What ends it is read next.
 size_t JsonScan::read_scalar(std::string_view bytes, size_t at) {
   size_t from = at;
-  while (at < bytes.size() && is_scalar_char(bytes[at])) at++;
+  while (at < bytes.size() && kScalarChars[static_cast<unsigned char>(bytes[at])]) at++;
   capture(bytes.substr(from, at - from));
   if (at == bytes.size()) return at;
   token_ = Token::none;
@@ -180,65 +173,69 @@ size_t JsonScan::read_scalar(std::string_view bytes, size_t at) {
   return at;
 }
 
-// One byte outside of strings and scalars, at offset `where`. Returns how many bytes it consumed: a scalar's first is
-// left to read_scalar.
-size_t JsonScan::read_mark(char c, uint64_t where) {
+// What begins at `at`, outside of strings and scalars and not with white space. Returns where to read on.
+size_t JsonScan::read_mark(std::string_view bytes, size_t at) {
+  char c = bytes[at];
   switch (expect_) {
     case Expect::value_or_end:
     case Expect::value:
-      if (c == ']' && expect_ == Expect::value_or_end) {
-        faulty_ = !end_container(c, where + 1);
-        return 1;
-      }
-      return begin_value(c, where);
+      if (c != ']' || expect_ == Expect::value) return begin_value(bytes, at);
+      end_container(c, offset_ + at + 1);
+      return at + 1;
     case Expect::key_or_end:
     case Expect::key:
-      if (c == '}' && expect_ == Expect::key_or_end) {
-        faulty_ = !end_container(c, where + 1);
-        return 1;
+      if (c == '"') {
+        frames_.back().nonempty = true;
+        token_ = Token::key;
+        key_.clear();
+        return at + 1 < bytes.size() ? read_string(bytes, at + 1) : at + 1;
       }
-      faulty_ = c != '"';
-      frames_.back().nonempty = true;
-      token_ = Token::key;
-      key_.clear();
-      return 1;
+      if (c == '}' && expect_ == Expect::key_or_end)
+        end_container(c, offset_ + at + 1);
+      else
+        faulty_ = true;
+      return at + 1;
     case Expect::colon:
       faulty_ = c != ':';
       expect_ = Expect::value;
-      return 1;
+      return at + 1;
     case Expect::comma_or_end:
       if (c == ',')
         expect_ = frames_.back().object ? Expect::key : Expect::value;
       else
-        faulty_ = !end_container(c, where + 1);
-      return 1;
+        end_container(c, offset_ + at + 1);
+      return at + 1;
     case Expect::nothing:
       faulty_ = true;
-      return 1;
+      return at + 1;
   }
-  return 1;
+  return at + 1;
 }
 
-size_t JsonScan::begin_value(char c, uint64_t where) {
+size_t JsonScan::begin_value(std::string_view bytes, size_t at) {
+  char c = bytes[at];
   int16_t node = 0;
-  if (!frames_.empty()) node = frames_.back().object ? key_node_ : paths_->child(frames_.back().node, "*");
-  int16_t want = paths_->want(node);
-  JsonType type = c == '{'               ? JsonType::object
+  if (!frames_.empty()) {
+    node = frames_.back().object ? key_node_ : paths_->element(frames_.back().node);
+    frames_.back().nonempty = true;
+  }
+  JsonType type = c == '"'               ? JsonType::string
+                  : c == '{'             ? JsonType::object
                   : c == '['             ? JsonType::array
-                  : c == '"'             ? JsonType::string
                   : c == 't' || c == 'f' ? JsonType::boolean
                   : c == 'n'             ? JsonType::null
                                          : JsonType::number;
   if (type == JsonType::number && c != '-' && (c < '0' || c > '9')) {
     faulty_ = true;
-    return 1;
+    return at + 1;
   }
   if (frames_.empty()) is_object_ = type == JsonType::object;
-  if (!frames_.empty()) frames_.back().nonempty = true;
+  int16_t want = paths_->want(node);
   if (want >= 0) {
+    touched_ |= uint32_t{1} << want;
     Found& found = found_[static_cast<size_t>(want)];
     found.type = type;
-    found.begin = where;
+    found.begin = offset_ + at;
     found.end = 0;
     found.times++;
     found.cut = false;
@@ -248,41 +245,39 @@ size_t JsonScan::begin_value(char c, uint64_t where) {
     faulty_ = frames_.size() == kDepthMax;
     frames_.push_back({type == JsonType::object, node, want, false});
     expect_ = type == JsonType::object ? Expect::key_or_end : Expect::value_or_end;
-    return 1;
+    return at + 1;
   }
   want_ = want;
-  if (type == JsonType::string) {
-    token_ = Token::string;
-    string_nonempty_ = false;
-    capture("\"");
-    return 1;
+  if (type != JsonType::string) {
+    token_ = Token::scalar;
+    scalar_first_ = c;
+    return read_scalar(bytes, at);
   }
-  token_ = Token::scalar;
-  scalar_first_ = c;
-  return 0;
+  token_ = Token::string;
+  string_nonempty_ = false;
+  capture("\"");
+  return at + 1 < bytes.size() ? read_string(bytes, at + 1) : at + 1;
 }
 
-bool JsonScan::end_container(char c, uint64_t end) {
-  if (frames_.empty() || c != (frames_.back().object ? '}' : ']')) return false;
+void JsonScan::end_container(char c, uint64_t end) {
+  faulty_ = frames_.empty() || c != (frames_.back().object ? '}' : ']');
+  if (faulty_) return;
   Frame frame = frames_.back();
   frames_.pop_back();
   want_ = frame.want;
   end_value(end, frame.nonempty);
-  return true;
 }
 
 void JsonScan::end_value(uint64_t end, bool nonempty) {
-  if (want_ >= 0) {
-    Found& found = found_[static_cast<size_t>(want_)];
-    found.end = end;
-    found.nonempty = found.nonempty || nonempty;
-    want_ = -1;
-  }
   expect_ = frames_.empty() ? Expect::nothing : Expect::comma_or_end;
+  if (want_ < 0) return;
+  Found& found = found_[static_cast<size_t>(want_)];
+  found.end = end;
+  found.nonempty = found.nonempty || nonempty;
+  want_ = -1;
 }
 
-void JsonScan::capture(std::string_view bytes) {
-  if (want_ < 0) return;
+void JsonScan::capture_wanted(std::string_view bytes) {
   Found& found = found_[static_cast<size_t>(want_)];
   size_t room = kCaptureMax - found.text.size();
   found.cut = found.cut || bytes.size() > room;

@@ -1,6 +1,6 @@
 // Reads chosen values out of JSON as the bytes go by: no tree, no copy of the document, any split of the bytes.
 // It checks structure (brackets, commas, strings), not every lexical rule: what it lets through unchanged is for
-// the upstream to judge. The body of a string that nobody wants is skipped by memchr.
+// the upstream to judge. The bodies of strings are gone through at the speed of memory: see quote.h.
 #pragma once
 
 #include <array>
@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "base/check.h"
 
 namespace lb {
 
@@ -19,6 +21,7 @@ class ScanPaths {
  public:
   static constexpr size_t kPathsMax = 32;
   static constexpr size_t kNodesMax = 96;  // Names in all paths together, those that are shared counted once.
+  static constexpr size_t kNameMax = 40;   // Bytes of a name; longer keys in a document match nothing.
 
   template <size_t N>
   explicit constexpr ScanPaths(const std::string_view (&paths)[N]) : count_(N) {
@@ -34,6 +37,8 @@ class ScanPaths {
     while (at >= 0 && nodes_[static_cast<size_t>(at)].name != name) at = nodes_[static_cast<size_t>(at)].sibling;
     return at;
   }
+  // The node of the elements of an array at `node`; -1 as above. A member called "*" is not meant.
+  constexpr int16_t element(int16_t node) const { return node < 0 ? node : nodes_[static_cast<size_t>(node)].element; }
   // Index of the path that ends at `node`; -1 if none does.
   constexpr int16_t want(int16_t node) const { return node < 0 ? node : nodes_[static_cast<size_t>(node)].want; }
 
@@ -42,6 +47,7 @@ class ScanPaths {
     std::string_view name;
     int16_t child = -1;    // First child.
     int16_t sibling = -1;  // Next with the same parent.
+    int16_t element = -1;  // The child `*`.
     int16_t want = -1;
   };
 
@@ -51,12 +57,15 @@ class ScanPaths {
       size_t dot = path.find('.');
       std::string_view name = path.substr(0, dot);
       path = dot == path.npos ? std::string_view() : path.substr(dot + 1);
-      int16_t next = child(at, name);
+      LB_CHECK(name.size() <= kNameMax);
+      bool star = name == "*";
+      int16_t next = star ? element(at) : child(at, name);
       if (next < 0) {
+        LB_CHECK(used_ < kNodesMax);
         next = static_cast<int16_t>(used_++);
         Node& parent = nodes_[static_cast<size_t>(at)];
-        nodes_[static_cast<size_t>(next)] = {name, -1, parent.child, -1};
-        parent.child = next;
+        nodes_[static_cast<size_t>(next)] = {name, -1, star ? int16_t{-1} : parent.child, -1, -1};
+        (star ? parent.element : parent.child) = next;
       }
       at = next;
     }
@@ -84,12 +93,13 @@ class JsonScan {
   };
 
   explicit JsonScan(const ScanPaths& paths);
-  // Returns false once the document is faulty (then the rest is ignored).
+  // Returns false once the document is faulty (then the rest is ignored, and offset() is behind the byte at fault).
   bool feed(std::string_view bytes);
   // Makes ready for another document with the same paths; keeps its memory.
   void reset();
 
-  bool complete() const;  // The top-level value has ended (only white space may follow).
+  // The top-level value has ended (only white space may follow). A bare number has no end of its own: white space.
+  bool complete() const;
   bool faulty() const;
   bool is_object() const;  // The top-level value is an object.
   uint64_t offset() const { return offset_; }
@@ -113,11 +123,15 @@ class JsonScan {
 
   size_t read_string(std::string_view bytes, size_t at);
   size_t read_scalar(std::string_view bytes, size_t at);
-  size_t read_mark(char c, uint64_t where);
-  size_t begin_value(char c, uint64_t where);
-  bool end_container(char c, uint64_t end);
+  size_t read_mark(std::string_view bytes, size_t at);
+  size_t begin_value(std::string_view bytes, size_t at);
+  void end_key(std::string_view last_part);
+  void end_container(char c, uint64_t end);
   void end_value(uint64_t end, bool nonempty);
-  void capture(std::string_view bytes);
+  void capture(std::string_view bytes) {
+    if (want_ >= 0) capture_wanted(bytes);
+  }
+  void capture_wanted(std::string_view bytes);
 
   const ScanPaths* paths_;
   std::vector<Found> found_;
@@ -125,14 +139,15 @@ class JsonScan {
   std::vector<Frame> frames_;
   Expect expect_ = Expect::value;
   Token token_ = Token::none;
-  bool escape_ = false;       // The last byte of a string was a backslash.
+  bool escape_ = false;       // Within a string: the next byte is escaped.
   bool faulty_ = false;
   bool is_object_ = false;
   bool string_nonempty_ = false;
   char scalar_first_ = 0;
   int16_t key_node_ = -1;     // What the last key leads to.
   int16_t want_ = -1;         // Path of the scalar that is being read.
-  std::string key_;           // Raw, while it may match.
+  uint32_t touched_ = 0;      // Paths seen in this document, by bit: those that reset() has to clear.
+  std::string key_;           // Raw: the part of a key that came with earlier bytes, while it may match.
 };
 
 // `text` as a JSON string, with quotes.
