@@ -7,6 +7,8 @@
 
 namespace lb {
 
+__extension__ using Uint128 = unsigned __int128;  // Both compilers have it; ISO C++ does not.
+
 class Rng {
  public:
   explicit constexpr Rng(uint64_t seed) : state_(seed) {}
@@ -21,7 +23,7 @@ class Rng {
 
   // Uniform in [0, bound); bound > 0. Multiply-shift: the bias is below bound / 2^64.
   constexpr uint64_t below(uint64_t bound) {
-    return static_cast<uint64_t>((static_cast<unsigned __int128>(next()) * bound) >> 64);
+    return static_cast<uint64_t>((static_cast<Uint128>(next()) * bound) >> 64);
   }
 
   // Uniform in [0, 1).
