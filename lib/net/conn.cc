@@ -46,6 +46,7 @@ Loop::Conn* Loop::find(ConnId id) const {
   return conn && conn->state <= Conn::State::open ? conn : nullptr;
 }
 
+// Descriptors run out before the slab does: Linux allows as many of them to a process (fs.nr_open).
 Loop::Conn& Loop::add_conn(uint64_t tag) {
   ConnId id = conns_.next_id();
   conns_.add(this, id, tag);

@@ -5,6 +5,21 @@
 
 namespace lb {
 
+namespace {
+
+// A port of this machine that nobody listens on may be the very one that the system chose for our end. TCP then
+// connects the socket to itself, and a request would come back as its answer.
+bool connected_to_itself(int fd) {
+  sockaddr_storage here, there;
+  socklen_t here_size = sizeof here, there_size = sizeof there;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&here), &here_size) != 0) return false;
+  if (here.ss_family == AF_UNIX) return false;
+  if (::getpeername(fd, reinterpret_cast<sockaddr*>(&there), &there_size) != 0) return false;
+  return from_sockaddr(reinterpret_cast<sockaddr*>(&here)) == from_sockaddr(reinterpret_cast<sockaddr*>(&there));
+}
+
+}  // namespace
+
 ConnId Loop::connect(uint64_t tag, const ConnectSpec& spec) {
   Conn& conn = add_conn(tag);
   conn.peer = to_string(spec.address);
@@ -38,6 +53,7 @@ ConnId Loop::connect(uint64_t tag, const ConnectSpec& spec) {
 void Loop::connected(Conn& conn, int status) {
   if (conn.state == Conn::State::gone) return;
   if (status == 0) status = uv_fileno(&conn.handle, &conn.fd);
+  if (status == 0 && connected_to_itself(conn.fd)) status = UV_ECONNREFUSED;
   if (status != 0) return broke(conn, status);
   if (!conn.setup) return opened(conn);
   if (!conn.setup->spec.tunnel.empty()) return start_tunnel(conn);

@@ -245,7 +245,7 @@ Result<std::shared_ptr<Chainlet>> TlsContexts::Shared::roots(const TlsSpec& spec
     auto parsed = std::make_shared<Chainlet>();
     // A few certificates that mbedTLS does not understand do not spoil the bundle: it counts them and goes on.
     int error = mbedtls_x509_crt_parse_file(parsed->get(), path);
-    if (error < 0) return bad_spec("cannot read the CA certificates in " + std::string(path) + ": " + mbedtls_text(error));
+    if (error < 0) return bad_spec(std::string(path) + " holds no CA certificates: " + mbedtls_text(error));
     system_roots = std::move(parsed);
     return system_roots;
   }
@@ -276,7 +276,8 @@ Result<std::shared_ptr<TlsContext>> TlsContexts::find(const std::shared_ptr<cons
     if (!roots) return roots.error();
     context->roots = std::move(roots.value());
   }
-  if (std::string fault = context->set_up(*spec, shared_->drbg.get()); !fault.empty()) return bad_spec(std::move(fault));
+  std::string fault = context->set_up(*spec, shared_->drbg.get());
+  if (!fault.empty()) return bad_spec(std::move(fault));
   shared_->contexts[spec.get()] = {spec, context};
   return context;
 }
@@ -470,7 +471,8 @@ TlsSession::Progress TlsSession::read(char* out, size_t size, size_t& n) {
 bool TlsSession::write(std::string_view plaintext) {
   State& s = *state_;
   while (!plaintext.empty()) {
-    int done = mbedtls_ssl_write(s.ssl.get(), reinterpret_cast<const unsigned char*>(plaintext.data()), plaintext.size());
+    auto* bytes = reinterpret_cast<const unsigned char*>(plaintext.data());
+    int done = mbedtls_ssl_write(s.ssl.get(), bytes, plaintext.size());
     if (done <= 0) {
       s.fault = "TLS with " + s.peer + " broke: " + mbedtls_text(done);
       return false;

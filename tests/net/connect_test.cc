@@ -23,6 +23,21 @@ void refused(void**) {
   world.net().close(conn, true);
 }
 
+// Nobody listens on that port, until the system gives it to our own end.
+void never_connected_to_itself(void**) {
+  World world;
+  PeerListener once;
+  Address address = once.address;
+  once.close();
+  address.port = static_cast<uint16_t>(address.port & ~1);  // connect() takes even ports first.
+  for (int i = 0; i < 40'000; i++) {
+    ConnId conn = world.connect(address);
+    world.until([&] { return world[conn].closed || world[conn].connected; });
+    assert_false(world[conn].connected);
+    world.seen.erase(conn);
+  }
+}
+
 void over_a_unix_socket(void**) {
   World world;
   Address address;
@@ -199,6 +214,7 @@ void tunnel_with_tls(void**) {
 int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(refused),
+      cmocka_unit_test(never_connected_to_itself),
       cmocka_unit_test(over_a_unix_socket),
       cmocka_unit_test(path_of_a_unix_socket_is_bounded),
       cmocka_unit_test(tunnel),

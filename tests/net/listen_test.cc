@@ -98,7 +98,8 @@ void accepts_of_a_turn_are_bounded(void**) {
   world.net().accept(listener, false);
   constexpr size_t kClients = 2 * Loop::kAcceptsPerTurn + 1;
   std::vector<std::unique_ptr<Peer>> peers;
-  for (size_t i = 0; i < kClients; i++) peers.push_back(std::make_unique<Peer>(Peer::dial(world.net().bound(listener))));
+  Address address = world.net().bound(listener);
+  for (size_t i = 0; i < kClients; i++) peers.push_back(std::make_unique<Peer>(Peer::dial(address)));
   world.on_turn = [](World& w) {
     most = std::max(most, w.accepted.size() - had);
     had = w.accepted.size();

@@ -200,8 +200,9 @@ void not_tls(void** state) {
 void garbage(void** state) {
   PeerListener listener;
   World world;
-  for (std::string_view bytes : {std::string_view("\x16\x03\x03\xff\xff", 5), std::string_view("\x16\x03\x03\0\4abcd", 9),
-                                 std::string_view("\x15\x03\x03\0\2\2\x28", 7), std::string_view("\x16zzzzzzzzz", 10)}) {
+  using Bytes = std::string_view;
+  for (Bytes bytes : {Bytes("\x16\x03\x03\xff\xff", 5), Bytes("\x16\x03\x03\0\4abcd", 9),
+                      Bytes("\x15\x03\x03\0\2\2\x28", 7), Bytes("\x16zzzzzzzzz", 10)}) {
     ConnId conn = world.net().connect(1, to(listener.address, trusting(papers(state))));
     world.settle(1);
     Peer peer(listener.take());
@@ -292,7 +293,8 @@ void bulk_both_ways(void** state) {
   ConnId conn = world.settle_connect(to(server.address(), trusting(papers(state))));
   std::string sent = pattern(kBulk);
   size_t pending = 0;
-  for (size_t at = 0; at < sent.size(); at += 300'000) pending += world.write(conn, std::string_view(sent).substr(at, 300'000));
+  constexpr size_t kPiece = 300'000;
+  for (size_t at = 0; at < kBulk; at += kPiece) pending += world.write(conn, std::string_view(sent).substr(at, kPiece));
   assert_true(pending > 0);
   gate = true;
   world.until([&] { return world[conn].written >= pending; });
