@@ -1,0 +1,68 @@
+#include "gateway/route.h"
+
+#include "base/text.h"
+#include "wire/openai.h"
+
+namespace lb {
+
+namespace {
+
+constexpr std::string_view kModels = "/v1/models";
+
+int hex_value(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  char low = ascii_lower(c);
+  return low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
+}
+
+// A "%" that is not followed by two digits stands for itself.
+std::string percent_decode(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); i++) {
+    int high = text[i] == '%' && i + 2 < text.size() ? hex_value(text[i + 1]) : -1;
+    int low = high >= 0 ? hex_value(text[i + 2]) : -1;
+    out += low >= 0 ? static_cast<char>(high * 16 + low) : text[i];
+    if (low >= 0) i += 2;
+  }
+  return out;
+}
+
+Endpoint endpoint_of(std::string_view path) {
+  if (openai_operation(path)) return Endpoint::call;
+  if (path == kModels) return Endpoint::models;
+  if (path.size() > kModels.size() + 1 && path.starts_with(kModels) && path[kModels.size()] == '/')
+    return Endpoint::model;
+  if (path == "/healthz") return Endpoint::health;
+  if (path == "/readyz") return Endpoint::ready;
+  if (path == "/metrics") return Endpoint::metrics;
+  if (path == "/stats") return Endpoint::stats;
+  return Endpoint::none;
+}
+
+}  // namespace
+
+std::string_view origin_form(std::string_view target) {
+  for (std::string_view scheme : {"http://", "https://"}) {
+    if (!istarts_with(target, scheme)) continue;
+    size_t end = target.find_first_of("/?", scheme.size());
+    return end == std::string_view::npos ? std::string_view("/") : target.substr(end);
+  }
+  return target;
+}
+
+RouteMatch match_route(std::string_view method, std::string_view target) {
+  std::string_view path = origin_form(target);
+  path = path.substr(0, path.find_first_of("?#"));
+  RouteMatch match;
+  match.endpoint = endpoint_of(path);
+  if (match.endpoint == Endpoint::none) return match;
+  if (match.endpoint == Endpoint::call) {
+    if (method != "POST") match.allow = "POST";
+    return match;
+  }
+  if (method != "GET" && method != "HEAD") match.allow = "GET, HEAD";
+  if (match.endpoint == Endpoint::model) match.model = percent_decode(path.substr(kModels.size() + 1));
+  return match;
+}
+
+}  // namespace lb
