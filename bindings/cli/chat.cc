@@ -159,7 +159,7 @@ int Chat::start(const std::string& body) {
   options.struct_size = sizeof(options);
   options.delivery = arguments_.has("no-stream") ? LB_DELIVER_WHOLE : LB_DELIVER_EVENTS;
   options.deadline_ms = static_cast<uint32_t>(arguments_.integer("deadline-ms", 0));
-  options.flags = 1;
+  options.flags = LB_CALL_ATTEMPTS;
   constexpr std::string_view kHead = "POST /v1/chat/completions HTTP/1.1\r\ncontent-type: application/json\r\n\r\n";
   lb_error error = no_error();
   if (lb_call_start(engine_.get(), queue_.get(), &options, kHead.data(), kHead.size(), body.data(), body.size(), &call_,

@@ -106,7 +106,7 @@ class Storm:
         return by
 
     def kill(self):
-        """With calls on it, but with no stream of it half delivered: nobody can take over in the middle of a sentence."""
+        """With calls on it, but with no stream of it half delivered: nobody can take over in mid-sentence."""
         while self.done < CALLS // 3:
             time.sleep(0.01)
         while self.done < CALLS:
