@@ -1,6 +1,8 @@
 // HTTP/1.1 without sockets: a parser for requests or responses, fed with any split of the bytes, and a writer.
-// llhttp stands behind it, in http1.cc only. Strict: no lenient flag is set, which is the guard against
-// request smuggling. One thread; no clock.
+// llhttp stands behind it, in http1.cc only, compiled strict and without a lenient flag; what it still lets pass and
+// peers read in different ways is refused here: an LF without its CR, folded fields, fields without a name, any
+// transfer-encoding but `chunked`, that one with a content-length or from HTTP/1.0. That is the guard against request
+// smuggling. One thread; no clock.
 #pragma once
 
 #include <cstdint>
@@ -54,7 +56,9 @@ class Http1Parser {
  public:
   enum class Kind : uint8_t { request, response };
   struct Limits {
-    uint32_t head_bytes = 64 * 1024;  // Start line and fields together.
+    // Start line, fields and blank line together, with what is skipped before them; and, once more, all that stands
+    // between one byte of a chunked body and the next, or its end: chunk lines, extensions, trailers.
+    uint32_t head_bytes = 64 * 1024;
     uint32_t fields = 200;
   };
   enum class Fault : uint8_t { none, malformed, head_too_large, ended_early };
@@ -71,8 +75,9 @@ class Http1Parser {
   Http1Parser& operator=(Http1Parser&&) noexcept;
 
   // Parses up to the end of one message, or of the bytes; appends to `out` and returns how many bytes were
-  // consumed. After an `end` the rest belongs to the next message: call `next` first. Responses of status 1xx except
-  // 101 are skipped whole. After a fault nothing is consumed any more.
+  // consumed. After an `end` the rest belongs to the next message: call `next` first. Responses of status 1xx are
+  // skipped whole, except 101, which is a fault. Trailers are read and dropped. Nothing switches protocols: a request
+  // that asks for an upgrade, or for CONNECT, is one like any other. After a fault nothing is consumed any more.
   size_t feed(std::string_view bytes, std::vector<Piece>& out);
   // The peer has ended: appends an `end` where that is how the body ends, else sets Fault::ended_early if a
   // message was open.
@@ -82,14 +87,14 @@ class Http1Parser {
   // Responses to HEAD have no body whatever their head says. Call before feeding.
   void expect_no_body();
 
-  // Valid from the `head` piece until `next`.
+  // Valid from the `head` piece until `next`. The owner may move it out: the body is parsed without it.
   Head& head();
   bool has_length() const;        // content-length was given.
   uint64_t length() const;        // Its value.
   bool chunked() const;
   bool until_close() const;       // A response body that only the end of the connection delimits.
   bool keep_alive() const;        // After the head: may the connection be used again?
-  bool expects_continue() const;  // A request with "expect: 100-continue".
+  bool expects_continue() const;  // A request of HTTP/1.1 with "expect: 100-continue".
   bool started() const;           // Bytes of the current message have come.
   Fault fault() const;
   std::string_view fault_text() const;  // For people; "" without a fault.
