@@ -1,10 +1,10 @@
 #include "wire/openai.h"
 
 #include <algorithm>
-#include <array>
-#include <iterator>
+#include <initializer_list>
 
 #include "base/text.h"
+#include "wire/retry_after.h"
 
 namespace lb {
 
@@ -15,13 +15,15 @@ constexpr std::string_view kRequestPaths[] = {"model", "stream", "max_completion
                                               "max_tokens"};
 
 enum AnswerPath : size_t {
-  kError, kType, kIndex, kContent, kToolCalls, kFunctionCall, kRefusal, kAudio, kText, kFinish,
+  kError, kType, kObject, kDelta, kIndex, kContent, kToolCalls, kFunctionCall, kRefusal, kAudio, kText, kFinish,
   kPrompt, kCompletion, kCachedPrompt, kInput, kOutput, kCachedInput,
   kResponseInput, kResponseOutput, kResponseCached, kResponseError,
 };
 constexpr std::string_view kAnswerPaths[] = {
     "error",
     "type",
+    "object",
+    "delta",
     "choices.*.index",
     "choices.*.delta.content",
     "choices.*.delta.tool_calls",
@@ -42,17 +44,38 @@ constexpr std::string_view kAnswerPaths[] = {
     "response.error",
 };
 
-enum ErrorPath : size_t { kErrorMessage, kErrorCode, kErrorType, kErrorStatus, kRetryDelay, kPlainMessage, kPlainError };
+// The envelopes of errors: OpenAI's; Google's, which comes as an array of one at times; that of a failed response; and
+// bare members, as of vLLM, Azure's gateway and FastAPI.
+enum ErrorPath : size_t {
+  kErrorMessage, kErrorCode, kErrorType, kErrorStatus, kErrorDelay, kErrorReason,
+  kListedMessage, kListedCode, kListedStatus, kListedDelay, kListedReason,
+  kResponseMessage, kResponseCode,
+  kBareMessage, kBareCode, kBareType, kBareError, kBareDetail,
+};
 constexpr std::string_view kErrorPaths[] = {
-    "error.message", "error.code", "error.type", "error.status", "error.details.*.retryDelay", "message", "error",
+    "error.message",
+    "error.code",
+    "error.type",
+    "error.status",
+    "error.details.*.retryDelay",
+    "error.details.*.reason",
+    "*.error.message",
+    "*.error.code",
+    "*.error.status",
+    "*.error.details.*.retryDelay",
+    "*.error.details.*.reason",
+    "response.error.message",
+    "response.error.code",
+    "message",
+    "code",
+    "type",
+    "error",
+    "detail",
 };
 
 constexpr ScanPaths kRequestScan(kRequestPaths);
 constexpr ScanPaths kAnswerScan(kAnswerPaths);
 constexpr ScanPaths kErrorScan(kErrorPaths);
-
-// reference/wire.md §9: longer waits than a day are mistakes.
-constexpr Duration kRetryAfterMax = Duration::from_s(86'400);
 
 bool one_of(std::string_view text, std::initializer_list<std::string_view> known) {
   return std::find(known.begin(), known.end(), text) != known.end();
@@ -62,12 +85,13 @@ bool contains(std::string_view text, std::string_view part) { return text.find(p
 
 // What the code, type or status inside an error says; none if it says nothing that is known.
 ErrorClass class_of_code(std::string_view code) {
-  if (one_of(code, {"context_length_exceeded", "string_above_max_length"})) return ErrorClass::context_length;
+  if (code == "context_length_exceeded") return ErrorClass::context_length;
   if (one_of(code, {"content_filter", "content_policy_violation"})) return ErrorClass::content_filter;
   if (one_of(code, {"insufficient_quota", "billing_hard_limit_reached", "billing_error"})) return ErrorClass::billing;
   if (one_of(code, {"rate_limit_exceeded", "rate_limit_error", "RESOURCE_EXHAUSTED", "requests", "tokens"}))
     return ErrorClass::rate_limit;
-  if (one_of(code, {"overloaded_error", "overloaded", "UNAVAILABLE", "engine_overloaded"})) return ErrorClass::overloaded;
+  if (one_of(code, {"overloaded_error", "overloaded", "UNAVAILABLE", "engine_overloaded"}))
+    return ErrorClass::overloaded;
   if (one_of(code, {"authentication_error", "permission_error", "invalid_api_key", "API_KEY_INVALID"}))
     return ErrorClass::auth;
   if (one_of(code, {"model_not_found", "DeploymentNotFound", "not_found_error"})) return ErrorClass::not_found;
@@ -103,117 +127,61 @@ std::string first_string(const JsonScan& scan, std::initializer_list<size_t> pat
   return "";
 }
 
+ErrorClass named_class(const JsonScan& scan) {
+  for (size_t path : {kErrorCode, kErrorType, kErrorReason, kErrorStatus, kListedCode, kListedReason, kListedStatus,
+                      kResponseCode, kBareCode, kBareType})
+    if (ErrorClass named = class_of_code(scan.string(path)); named != ErrorClass::none) return named;
+  return ErrorClass::none;
+}
+
+// Within 200 only the body speaks; a number for a code is an HTTP status there.
+ErrorClass classify_success(const JsonScan& scan, ErrorClass named) {
+  if (named != ErrorClass::none) return named;
+  for (size_t path : {kErrorCode, kListedCode, kResponseCode, kBareCode}) {
+    uint64_t code = parse_u64(scan.string(path)).value_or(0);
+    scan.integer(path, code);
+    if (code >= 400 && code < 600) return class_of_status(code);
+  }
+  for (size_t path : {kErrorType, kBareType})
+    if (scan.string(path) == "invalid_request_error") return ErrorClass::bad_request;
+  return ErrorClass::server;
+}
+
 ErrorClass classify(uint16_t status, const JsonScan& scan, std::string_view message) {
-  ErrorClass named = class_of_code(scan.string(kErrorCode));
-  if (named == ErrorClass::none) named = class_of_code(scan.string(kErrorType));
-  if (named == ErrorClass::none) named = class_of_code(scan.string(kErrorStatus));
-  // Within 200 only the body speaks; a number there is an HTTP status.
-  if (status < 400) {
-    uint64_t code = 0;
-    if (named != ErrorClass::none) return named;
-    if (scan.integer(kErrorCode, code) && code >= 400 && code < 600) return class_of_status(code);
-    return scan.string(kErrorType) == "invalid_request_error" ? ErrorClass::bad_request : ErrorClass::server;
-  }
+  ErrorClass named = named_class(scan);
+  if (status < 400) return classify_success(scan, named);
   ErrorClass by_status = class_of_status(status);
-  switch (by_status) {
-    case ErrorClass::rate_limit:
-      return named == ErrorClass::billing ? named : by_status;
-    case ErrorClass::bad_request:
-      if (one_of(scan.string(kErrorStatus), {"API_KEY_INVALID"})) return ErrorClass::auth;
-      if (contains(message, "credit balance")) return ErrorClass::billing;
-      if (contains(message, "maximum context length") || contains(message, "prompt is too long"))
-        return ErrorClass::context_length;
-      return named == ErrorClass::context_length || named == ErrorClass::content_filter ||
-                     named == ErrorClass::auth || named == ErrorClass::billing
-                 ? named
-                 : by_status;
-    default:
-      return by_status;
-  }
-}
-
-// --- Retry-After ---
-
-std::optional<Duration> clamp_wait(double seconds) {
-  if (!(seconds >= 0)) return Duration::zero();
-  if (seconds >= static_cast<double>(kRetryAfterMax.ns) / 1e9) return kRetryAfterMax;
-  return Duration{static_cast<int64_t>(seconds * 1e9)};
-}
-
-// "6m0s", "7.66s", "12ms", "2h3m4s", "1d2h".
-std::optional<double> parse_span(std::string_view text) {
-  double total = 0;
-  if (text.empty()) return std::nullopt;
-  while (!text.empty()) {
-    size_t digits = text.find_first_not_of("0123456789.");
-    if (digits == 0 || digits == text.npos) return std::nullopt;
-    std::optional<double> number = parse_double(text.substr(0, digits));
-    text.remove_prefix(digits);
-    size_t letters = std::min(text.find_first_of("0123456789."), text.size());
-    std::string_view unit = text.substr(0, letters);
-    text.remove_prefix(letters);
-    double seconds = unit == "ms" ? 1e-3 : unit == "s" ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : unit == "d" ? 86400 : unit == "us" ? 1e-6 : 0;
-    if (!number || seconds == 0) return std::nullopt;
-    total += *number * seconds;
-  }
-  return total;
-}
-
-// Days since 1970-01-01 of a date of the Gregorian calendar (Hinnant, "chrono-Compatible Low-Level Date Algorithms").
-int64_t days_of(int64_t year, int64_t month, int64_t day) {
-  year -= month <= 2;
-  int64_t era = (year >= 0 ? year : year - 399) / 400;
-  int64_t of_era = year - era * 400;
-  int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-  return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
-}
-
-// "Sun, 06 Nov 1994 08:49:37 GMT": the one form that RFC 9110 §5.6.7 lets senders use. Seconds since 1970.
-std::optional<int64_t> parse_http_date(std::string_view text) {
-  constexpr std::string_view kMonths = "JanFebMarAprMayJunJulAugSepOctNovDec";
-  if (text.size() != 29 || text[3] != ',' || !text.ends_with(" GMT")) return std::nullopt;
-  auto number = [&](size_t at, size_t size) { return parse_u64(text.substr(at, size)); };
-  size_t month = kMonths.find(text.substr(8, 3));
-  auto day = number(5, 2), year = number(12, 4), hour = number(17, 2), minute = number(20, 2), second = number(23, 2);
-  if (month == kMonths.npos || month % 3 || !day || !year || !hour || !minute || !second) return std::nullopt;
-  int64_t days = days_of(static_cast<int64_t>(*year), static_cast<int64_t>(month / 3 + 1), static_cast<int64_t>(*day));
-  return days * 86400 + static_cast<int64_t>(*hour * 3600 + *minute * 60 + *second);
-}
-
-std::optional<Duration> parse_wait(std::string_view text, const Head& head, int64_t unix_now_s) {
-  text = trim(text);
-  if (std::optional<double> seconds = parse_double(text)) return clamp_wait(*seconds);
-  if (std::optional<double> span = parse_span(text)) return clamp_wait(*span);
-  std::optional<int64_t> date = parse_http_date(text);
-  if (!date) return std::nullopt;
-  int64_t now = parse_http_date(trim(head.get("date"))).value_or(unix_now_s);
-  if (now == 0) return std::nullopt;
-  return clamp_wait(static_cast<double>(*date - now));
-}
-
-// The longest reset among the dimensions of which nothing is left.
-std::optional<Duration> exhausted_reset(const Head& head, int64_t unix_now_s) {
-  std::optional<Duration> longest;
-  for (const Head::Field& field : head.fields) {
-    constexpr std::string_view kPrefix = "x-ratelimit-remaining-";
-    if (!istarts_with(field.name, kPrefix) || trim(field.value) != "0") continue;
-    std::string reset = "x-ratelimit-reset-" + field.name.substr(kPrefix.size());
-    std::optional<Duration> wait = parse_wait(head.get(reset), head, unix_now_s);
-    if (wait && (!longest || *wait > *longest)) longest = wait;
-  }
-  return longest;
-}
-
-// The fields of an answer that name a wait, without looking at its body.
-std::optional<Duration> told_by_fields(const Head& head, int64_t unix_now_s) {
-  if (std::optional<double> ms = parse_double(trim(head.get("retry-after-ms")))) return clamp_wait(*ms / 1000);
-  return parse_wait(head.get("retry-after"), head, unix_now_s);
+  if (by_status == ErrorClass::rate_limit) return named == ErrorClass::billing ? named : by_status;
+  if (by_status != ErrorClass::bad_request) return by_status;
+  if (contains(message, "credit balance")) return ErrorClass::billing;
+  if (contains(message, "maximum context length") || contains(message, "prompt is too long"))
+    return ErrorClass::context_length;
+  bool says_more = named == ErrorClass::context_length || named == ErrorClass::content_filter ||
+                   named == ErrorClass::auth || named == ErrorClass::billing;
+  return says_more ? named : by_status;
 }
 
 std::optional<Duration> told(const Head& head, const JsonScan& body, int64_t unix_now_s) {
-  if (std::optional<Duration> wait = told_by_fields(head, unix_now_s)) return wait;
-  if (std::optional<double> span = parse_span(body.string(kRetryDelay))) return clamp_wait(*span);
-  return exhausted_reset(head, unix_now_s);
+  return told_wait(head, first_string(body, {kErrorDelay, kListedDelay}), unix_now_s);
+}
+
+// The first `size` bytes, less what is left of a character that they would cut.
+void cut_text(std::string& text, size_t size) {
+  if (text.size() <= size) return;
+  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xc0) == 0x80) size--;
+  text.resize(size);
+}
+
+// An error is an object, or the text of one; some servers say "error": false in every chunk.
+bool says_error(const JsonScan::Found& found) {
+  bool bare = found.type == JsonType::boolean || found.type == JsonType::number;
+  return found.nonempty && found.end != 0 && !bare;
+}
+
+// A string as it stands, without its quotes.
+std::string_view raw_string(const JsonScan::Found& found) {
+  if (found.type != JsonType::string || found.end == 0 || found.cut) return {};
+  return std::string_view(found.text).substr(1, found.text.size() - 2);
 }
 
 }  // namespace
@@ -269,9 +237,10 @@ ErrorFacts openai_error(const Head& head, std::string_view body, int64_t unix_no
   JsonScan scan(kErrorScan);
   scan.feed(body);
   ErrorFacts facts;
-  facts.message = first_string(scan, {kErrorMessage, kPlainMessage, kPlainError});
+  facts.message = first_string(
+      scan, {kErrorMessage, kListedMessage, kResponseMessage, kBareMessage, kBareError, kBareDetail});
   facts.what = classify(head.status, scan, facts.message);
-  if (facts.message.size() > kMessageMax) facts.message.resize(kMessageMax);
+  cut_text(facts.message, kMessageMax);
   facts.retry_after = told(head, scan, unix_now_s);
   return facts;
 }
@@ -294,77 +263,91 @@ OpenAiAnswer::Form OpenAiAnswer::form_of(std::string_view content_type) {
 }
 
 OpenAiAnswer::Sign OpenAiAnswer::event(const SseEvent& event) {
-  if (event.data == "[DONE]") {
+  std::string_view data = trim(event.data);
+  if (data == "[DONE]") {
     done_ = true;
     return Sign::life;
   }
-  if (event.data.empty()) return Sign::life;
+  if (event.name == "error") return fail(event.data);
+  if (data.empty()) return Sign::life;
   scan_.reset();
-  if (!scan_.feed(event.data) || !scan_.complete()) {
+  if (!scan_.feed(data) || !scan_.complete()) {
     malformed_++;
     return Sign::life;
   }
   read_usage();
-  if (scan_[kError].nonempty || event.name == "error" || (responses_ && scan_[kResponseError].nonempty)) {
-    failed_ = true;
-    error_text_.assign(event.data);
-    return Sign::error;
-  }
-  return responses_ ? typed_event(scan_.string(kType)) : chunk();
+  std::string_view type = raw_string(scan_[kType]);
+  if (type.empty()) type = event.name;
+  if (says_error(scan_[kError]) || type == "error" || raw_string(scan_[kObject]) == "error") return fail(event.data);
+  if (!responses_) return chunk();
+  if (says_error(scan_[kResponseError]) || type == "response.failed") return fail(event.data);
+  return typed_event(type);
+}
+
+OpenAiAnswer::Sign OpenAiAnswer::fail(std::string_view text) {
+  failed_ = true;
+  error_text_.assign(text);
+  return Sign::error;
 }
 
 // Of /v1/responses: what an event is stands in its type.
 OpenAiAnswer::Sign OpenAiAnswer::typed_event(std::string_view type) {
-  if (type == "response.failed" || type == "error") {
-    failed_ = true;
-    return Sign::error;
-  }
   if (type == "response.completed" || type == "response.incomplete") {
     done_ = true;
     return Sign::content;
   }
-  return type.ends_with(".delta") && !contains(type, "reasoning") ? Sign::content : Sign::life;
-}
-
-OpenAiAnswer::Sign OpenAiAnswer::chunk() {
-  // A choice beyond the sixty-fourth shares the last bit.
-  uint64_t index = 0;
-  scan_.integer(kIndex, index);
-  uint64_t bit = uint64_t{1} << std::min<uint64_t>(index, 63);
-  bool finish = scan_[kFinish].nonempty;
-  bool content = finish;
-  for (size_t path : {kContent, kToolCalls, kFunctionCall, kRefusal, kAudio, kText}) content = content || scan_[path].nonempty;
-  if (finish) finished_ |= bit;
-  if (content) begun_ |= bit;
+  bool content = type.ends_with(".delta") && !contains(type, "reasoning") && scan_[kDelta].nonempty;
   return content ? Sign::content : Sign::life;
 }
 
+OpenAiAnswer::Sign OpenAiAnswer::chunk() {
+  bool finish = scan_[kFinish].nonempty;
+  bool content = finish;
+  for (size_t path : {kContent, kToolCalls, kFunctionCall, kRefusal, kAudio, kText})
+    content = content || scan_[path].nonempty;
+  if (scan_[kIndex].times > 1 || scan_[kFinish].times > 1) {
+    several_ = true;
+  } else if (content || scan_[kIndex].times > 0 || scan_[kFinish].times > 0) {
+    uint64_t index = 0;
+    scan_.integer(kIndex, index);
+    uint64_t bit = uint64_t{1} << std::min<uint64_t>(index, 63);
+    begun_ |= bit;
+    if (finish) finished_ |= bit;
+    several_ = several_ || index >= 63;
+  }
+  return content ? Sign::content : Sign::life;
+}
+
+// The last one that says something holds: values are cumulative, and zeros throughout stand for "not known yet".
 void OpenAiAnswer::read_usage() {
-  auto take = [&](std::optional<uint64_t>& to, std::initializer_list<size_t> paths) {
+  auto read = [&](std::initializer_list<size_t> paths) {
+    std::optional<uint64_t> out;
     uint64_t value = 0;
     for (size_t path : paths)
-      if (scan_.integer(path, value)) to = value;
+      if (scan_.integer(path, value)) out = value;
+    return out;
   };
-  take(usage_.input, {kPrompt, kInput, kResponseInput});
-  take(usage_.output, {kCompletion, kOutput, kResponseOutput});
-  take(usage_.cached, {kCachedPrompt, kCachedInput, kResponseCached});
+  Usage now{read({kPrompt, kInput, kResponseInput}), read({kCompletion, kOutput, kResponseOutput}),
+            read({kCachedPrompt, kCachedInput, kResponseCached})};
+  if (now.input.value_or(0) == 0 && now.output.value_or(0) == 0) return;
+  if (now.input) usage_.input = now.input;
+  if (now.output) usage_.output = now.output;
+  if (now.cached) usage_.cached = now.cached;
 }
 
 OpenAiAnswer::Sign OpenAiAnswer::bytes(std::string_view bytes) {
   scan_.feed(bytes);
-  if (scan_.complete()) {
-    done_ = true;
-    read_usage();
-  }
-  const JsonScan::Found& error = scan_[kError];
-  if (error.end != 0 && error.nonempty) {
-    failed_ = true;
-    return Sign::error;
-  }
-  return scan_.complete() ? Sign::content : Sign::life;
+  bool whole = scan_.complete();
+  if (whole) read_usage();
+  failed_ = failed_ || says_error(scan_[kError]) || (whole && raw_string(scan_[kObject]) == "error");
+  if (failed_) return Sign::error;
+  return whole ? Sign::content : Sign::life;
 }
 
-bool OpenAiAnswer::finished() const { return done_ || (begun_ != 0 && (begun_ & ~finished_) == 0); }
+bool OpenAiAnswer::finished() const {
+  if (form_ != Form::events) return scan_.complete();
+  return done_ || (begun_ != 0 && !several_ && (begun_ & ~finished_) == 0);
+}
 bool OpenAiAnswer::failed() const { return failed_; }
 std::string OpenAiAnswer::error_text() const { return error_text_; }
 uint32_t OpenAiAnswer::malformed() const { return malformed_; }

@@ -66,9 +66,8 @@ struct ErrorFacts {
 // `unix_now_s` serves HTTP dates without a Date header of their own; 0 where no wall clock is at hand.
 ErrorFacts openai_error(const Head& head, std::string_view body, int64_t unix_now_s);
 
-// Retry-After in all its forms, in the order of reference/wire.md §9: retry-after-ms, retry-after (integer, decimal,
-// duration such as 6m0s, HTTP date relative to the Date header), google.rpc.RetryInfo in the body, the reset of the
-// dimension that is exhausted (x-ratelimit-remaining-* = 0). Clamped to 0 .. 24 h; absent when none is there.
+// The wait that an answer asks for: told_wait of retry_after.h, with google.rpc.RetryInfo of the body in its place.
+// Clamped to 0 .. 24 h; absent when none is there.
 std::optional<Duration> retry_after(const Head& head, std::string_view body, int64_t unix_now_s);
 
 // Follows an answer of status 200 and says when it may be committed to, and how it ended.
@@ -87,25 +86,27 @@ class OpenAiAnswer {
 
   // One whole event of a stream (Form::events).
   Sign event(const SseEvent& event);
-  // Bytes of a JSON body (Form::json). `content` when a member other than an error has come whole; `error` likewise.
+  // Bytes of a JSON body (Form::json). `content` once it is whole, `error` as soon as an error member is.
   Sign bytes(std::string_view bytes);
 
-  bool finished() const;       // A finish reason, a terminal event, [DONE], or a complete JSON value.
+  bool finished() const;       // A finish reason of every choice, a terminal event, [DONE], or a complete JSON value.
   bool failed() const;         // An error event or member came.
   std::string error_text() const;  // The raw JSON of the error event, or "".
   uint32_t malformed() const;  // Events whose data was not JSON: skipped and counted.
   const Usage& usage() const;
 
  private:
+  Sign fail(std::string_view text);
   Sign typed_event(std::string_view type);
   Sign chunk();
   void read_usage();
 
   Form form_;
   bool responses_;
-  bool done_ = false;      // [DONE], a terminal event, or a whole JSON value.
+  bool done_ = false;      // [DONE] or a terminal event.
   bool failed_ = false;
-  uint64_t begun_ = 0;     // Choices that have had content, by bit.
+  bool several_ = false;   // Choices that share an event, or beyond 62, cannot be told apart: then only [DONE] ends.
+  uint64_t begun_ = 0;     // Choices that have come, by bit.
   uint64_t finished_ = 0;  // Choices that have had a finish reason.
   uint32_t malformed_ = 0;
   std::string error_text_;
