@@ -16,17 +16,18 @@ std::string plain(double value) {
   return {buffer, end};
 }
 
+// Letters to add, drop, change or swap with their neighbour.
 size_t distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
+  std::vector<size_t> older(b.size() + 1), row(b.size() + 1), next(b.size() + 1);
   for (size_t j = 0; j < row.size(); j++) row[j] = j;
   for (size_t i = 1; i <= a.size(); i++) {
-    size_t corner = row[0];
-    row[0] = i;
+    next[0] = i;
     for (size_t j = 1; j <= b.size(); j++) {
-      size_t above = row[j];
-      row[j] = std::min({above + 1, row[j - 1] + 1, corner + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      corner = above;
+      next[j] = std::min({row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) next[j] = std::min(next[j], older[j - 2] + 1);
     }
+    older.swap(row);
+    row.swap(next);
   }
   return row[b.size()];
 }

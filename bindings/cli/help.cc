@@ -12,8 +12,7 @@ namespace {
 constexpr const Command* kCommands[] = {&kServe, &kCheck, &kChat, &kStats, &kMock};
 
 std::string option_left(const Option& option) {
-  std::string left = "  ";
-  if (option.letter) left.append("-").append(1, option.letter).append(", ");
+  std::string left = option.letter ? std::string("  -") + option.letter + ", " : "      ";
   left.append("--").append(option.name);
   if (!option.value.empty()) left.append(" ").append(option.value);
   return left;
@@ -56,14 +55,14 @@ int print_help() {
   out += "\n  lb help COMMAND   what it does, and its options\n"
          "  lb --version      version and what it was built with\n\n";
   out += title("First steps") +
-         "  lb mock --port 9001 &                          an upstream that needs no key\n"
+         "  lb mock --port 9001 &          # an upstream that needs no key\n"
          "  cat > lb.yaml <<END\n"
          "  listen: [{address: 127.0.0.1:8080}]\n"
          "  deployments: [{name: mock, url: http://127.0.0.1:9001/v1}]\n"
          "  END\n"
          "  lb check lb.yaml\n"
-         "  lb serve lb.yaml                               speaks OpenAI at http://127.0.0.1:8080/v1\n"
-         "  lb chat lb.yaml -m any \"Why is the sky blue?\"  no gateway needed\n\n";
+         "  lb serve lb.yaml               # speaks OpenAI at http://127.0.0.1:8080/v1\n"
+         "  lb chat lb.yaml -m any Hello   # asks in its own process: no gateway needed\n\n";
   out += title("Exit status") +
          "  0    done\n"
          "  1    it failed; why is on stderr\n"
