@@ -1,10 +1,12 @@
 #include "wire/json.h"
 
 #include <cjson/cJSON.h>
+#include <locale.h>
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "wire/scan.h"
@@ -13,8 +15,23 @@ namespace lb {
 
 namespace {
 
-// Deeper documents are refused before cJSON, which recurses, sees them. No configuration is deeper than ten.
-constexpr int kDepthMax = 200;
+// While it lives, numbers of this thread have a decimal point. cJSON reads them by strtod, with the first byte of the
+// host's decimal mark in place of the point: wrong where that mark has two bytes, or where the host changes its locale
+// meanwhile.
+class PlainNumbers {
+ public:
+  PlainNumbers() : plain_(newlocale(LC_ALL_MASK, "C", nullptr)), before_(uselocale(plain_)) {}
+  PlainNumbers(const PlainNumbers&) = delete;
+  PlainNumbers& operator=(const PlainNumbers&) = delete;
+  ~PlainNumbers() {
+    uselocale(before_);
+    if (plain_) freelocale(plain_);
+  }
+
+ private:
+  locale_t plain_;
+  locale_t before_;
+};
 
 const cJSON* node_of(const void* node) { return static_cast<const cJSON*>(node); }
 
@@ -27,17 +44,17 @@ std::string place_of(std::string_view text, size_t at) {
   return "line " + std::to_string(line) + " column " + std::to_string(column);
 }
 
-// Offset of the bracket that is too deep; npos if none is.
+// Offset of the bracket that is too deep for cJSON, which recurses; npos if none is.
 size_t too_deep(std::string_view text) {
-  int depth = 0;
+  size_t depth = 0;
   for (size_t i = 0; i < text.size(); i++) {
     char c = text[i];
     if (c == '"') {
       for (i++; i < text.size() && text[i] != '"'; i++)
         if (text[i] == '\\') i++;
     } else if (c == '{' || c == '[') {
-      if (++depth > kDepthMax) return i;
-    } else if (c == '}' || c == ']') {
+      if (++depth > JsonDocument::kDepthMax) return i;
+    } else if ((c == '}' || c == ']') && depth > 0) {
       depth--;
     }
   }
@@ -78,6 +95,26 @@ std::optional<std::string> repeated_key(const cJSON* node) {
   return std::nullopt;
 }
 
+// Not by cJSON, whose numbers follow the locale.
+void write(JsonWriter& out, JsonView value) {
+  if (value.is_object() || value.is_array()) {
+    value.is_object() ? out.begin_object() : out.begin_array();
+    for (JsonView child = value.first(); child.present(); child = child.next()) {
+      if (value.is_object()) out.key(child.key());
+      write(out, child);
+    }
+    value.is_object() ? out.end_object() : out.end_array();
+  } else if (value.is_string()) {
+    out.value(value.string());
+  } else if (value.is_number()) {
+    out.value(value.number());
+  } else if (value.is_bool()) {
+    out.value(value.boolean());
+  } else {
+    out.null();
+  }
+}
+
 }  // namespace
 
 bool JsonView::is_object() const { return cJSON_IsObject(node_of(node_)); }
@@ -109,11 +146,9 @@ JsonView JsonView::first() const {
 JsonView JsonView::next() const { return JsonView(node_ ? node_of(node_)->next : nullptr); }
 
 std::string JsonView::print() const {
-  if (!node_) return "null";
-  char* text = cJSON_PrintUnformatted(node_of(node_));
-  std::string out = text ? text : "null";
-  cJSON_free(text);
-  return out;
+  JsonWriter out;
+  write(out, *this);
+  return out.take();
 }
 
 const char* JsonView::type_name() const {
@@ -128,7 +163,7 @@ const char* JsonView::type_name() const {
 
 Result<JsonDocument> JsonDocument::parse(std::string_view text) {
   if (size_t at = too_deep(text); at != std::string_view::npos)
-    return Error{Status::CONFIG, place_of(text, at), "nested too deeply; write at most 200 levels"};
+    return Error{Status::CONFIG, place_of(text, at), "nested too deeply; write at most " + std::to_string(kDepthMax) + " levels"};
   if (size_t at = text.find('\0'); at != std::string_view::npos)
     return Error{Status::CONFIG, place_of(text, at), "a NUL byte; leave it out"};
   if (size_t at = nul_escape(text); at != std::string_view::npos)
@@ -136,6 +171,7 @@ Result<JsonDocument> JsonDocument::parse(std::string_view text) {
   const char* end = nullptr;
   // cJSON wants a terminator to check for what follows the value.
   std::string owned(text);
+  PlainNumbers plain;
   cJSON* root = cJSON_ParseWithLengthOpts(owned.c_str(), owned.size() + 1, &end, true);
   if (!root) {
     auto at = end ? static_cast<size_t>(end - owned.c_str()) : 0;
@@ -193,6 +229,9 @@ JsonWriter& JsonWriter::value(uint64_t number) { return raw(std::to_string(numbe
 JsonWriter& JsonWriter::value(int64_t number) { return raw(std::to_string(number)); }
 JsonWriter& JsonWriter::value(double number) {
   if (!std::isfinite(number)) return null();
+  // to_chars prefers 1e+05 to 100000.
+  if (number != 0 && std::trunc(number) == number && std::fabs(number) < 0x1p53)
+    return value(static_cast<int64_t>(number));
   char text[32];
   return raw({text, static_cast<size_t>(std::to_chars(text, text + sizeof text, number).ptr - text)});
 }

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/result.h"
 
@@ -43,8 +44,10 @@ class JsonView {
 
 class JsonDocument {
  public:
-  // `where` of an error is "line N column M", or the JSON pointer of a key that is there twice; nesting above 200 and
-  // NULs in strings are errors too.
+  static constexpr size_t kDepthMax = 200;  // No configuration is deeper than ten.
+
+  // `where` of an error is "line N column M", or the JSON pointer of a key that is there twice; nesting above
+  // kDepthMax and NULs in strings are errors too. The host's locale has no say in numbers.
   static Result<JsonDocument> parse(std::string_view text);
   JsonDocument(JsonDocument&&) noexcept;
   JsonDocument& operator=(JsonDocument&&) noexcept;
@@ -68,7 +71,7 @@ class JsonWriter {
   JsonWriter& value(const char* text) { return value(std::string_view(text)); }
   JsonWriter& value(uint64_t number);
   JsonWriter& value(int64_t number);
-  JsonWriter& value(double number);  // Shortest form that reads back; NaN and infinities become null.
+  JsonWriter& value(double number);  // A short form that reads back; NaN and infinities become null.
   JsonWriter& value(bool boolean);
   JsonWriter& null();
   JsonWriter& raw(std::string_view json);  // Already JSON.

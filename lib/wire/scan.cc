@@ -48,6 +48,24 @@ void append_utf8(uint32_t code, std::string& out) {
   }
 }
 
+// Size of the UTF-8 character that `text` begins with; 0 if it does not begin with one (RFC 3629 §4).
+size_t utf8_size(std::string_view text) {
+  auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  unsigned char first = byte(0);
+  size_t size = first < 0x80                    ? 1
+                : first >= 0xc2 && first < 0xe0 ? 2
+                : first >= 0xe0 && first < 0xf0 ? 3
+                : first >= 0xf0 && first < 0xf5 ? 4
+                                                : 0;
+  if (size == 0 || size > text.size()) return 0;
+  for (size_t i = 1; i < size; i++)
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  // Longer than need be, half of a pair, or beyond the last code point.
+  bool bad = size > 2 && ((first == 0xe0 && byte(1) < 0xa0) || (first == 0xed && byte(1) > 0x9f) ||
+                          (first == 0xf0 && byte(1) < 0x90) || (first == 0xf4 && byte(1) > 0x8f));
+  return bad ? 0 : size;
+}
+
 // Four hexadecimal digits at `at`; -1 if they are not.
 int32_t hex4(std::string_view text, size_t at) {
   if (at + 4 > text.size()) return -1;
@@ -305,11 +323,16 @@ std::string json_quote(std::string_view text) {
   std::string out;
   out.reserve(text.size() + 2);
   out.push_back('"');
-  for (char c : text) {
+  for (size_t i = 0; i < text.size(); i++) {
+    char c = text[i];
     auto byte = static_cast<unsigned char>(c);
     if (c == '"' || c == '\\') {
       out.push_back('\\');
       out.push_back(c);
+    } else if (byte >= 0x80) {
+      size_t size = utf8_size(text.substr(i));
+      size == 0 ? out.append("\xef\xbf\xbd") : out.append(text.substr(i, size));  // U+FFFD
+      i += size == 0 ? 0 : size - 1;
     } else if (byte >= 0x20) {
       out.push_back(c);
     } else if (c == '\n') {

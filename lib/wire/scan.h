@@ -150,7 +150,7 @@ class JsonScan {
   std::string key_;           // Raw: the part of a key that came with earlier bytes, while it may match.
 };
 
-// `text` as a JSON string, with quotes.
+// `text` as a JSON string, with quotes. What is not UTF-8 becomes U+FFFD: the result is always valid JSON.
 std::string json_quote(std::string_view text);
 
 }  // namespace lb
