@@ -87,8 +87,9 @@ constinit const Command kCheck = {
     "check",
     "check FILE... | --schema",
     "Check a configuration.",
-    "Says \"FILE: ok\", or where the first mistake is and what to write instead, and then\n"
-    "exits with 78. Opens nothing. A secret that is not there is noted, and no mistake.\n",
+    "Says \"FILE: ok\", or where the first mistake is and what to write instead, and\n"
+    "then exits with 78. Opens nothing. A secret that is not there is noted, and no\n"
+    "mistake.\n",
     kOptions,
     0,
     size_t(-1),

@@ -215,10 +215,10 @@ constinit const Command kMock = {
     "mock",
     "mock [OPTIONS]",
     "Run a scripted upstream that speaks OpenAI's API.",
-    "Prints \"mock listening on http://127.0.0.1:PORT/v1\" and answers chat completions,\n"
-    "completions, embeddings, responses and models until SIGINT or SIGTERM. It can be\n"
-    "slow, limit, fail, cut and stall, as told. While it runs, GET /mock/journal says\n"
-    "what it saw, and POST /mock/control takes new JSON options.\n",
+    "Prints \"mock listening on http://127.0.0.1:PORT/v1\" and answers chat\n"
+    "completions, completions, embeddings, responses and models until SIGINT or\n"
+    "SIGTERM. It can be slow, limit, fail, cut and stall, as told. While it runs,\n"
+    "GET /mock/journal says what it saw, and POST /mock/control takes new options.\n",
     kOptions,
     0,
     0,

@@ -177,9 +177,10 @@ constinit const Command kStats = {
     "stats",
     "stats URL [OPTIONS]",
     "Watch the deployments of a running gateway.",
-    "URL is where a gateway listens: http://127.0.0.1:8080, or unix:/run/lb.sock. On a\n"
-    "terminal the table keeps itself up to date until Ctrl-C. Times are of answers\n"
-    "that ended well: p50 and p99 of the whole, ttft the p50 to the first content.\n",
+    "URL is where a gateway listens: http://127.0.0.1:8080, or unix:/run/lb.sock.\n"
+    "On a terminal the table keeps itself up to date until Ctrl-C. Times are of\n"
+    "answers that ended well: p50 and p99 of the whole; ttft is the p50 to the\n"
+    "first content.\n",
     kOptions,
     1,
     1,
