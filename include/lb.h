@@ -111,7 +111,8 @@ typedef struct lb_engine lb_engine;
 
 enum {
   LB_ENGINE_DRIVEN = 1 << 0, /* No thread: the caller runs lb_engine_turn. */
-  LB_ENGINE_SECRETS = 1 << 1 /* The configuration may name secrets as {"env": NAME} or {"file": PATH}. */
+  LB_ENGINE_SECRETS = 1 << 1, /* The configuration may name secrets as {"env": NAME} or {"file": PATH}. */
+  LB_ENGINE_NO_LISTEN = 1 << 2 /* What the configuration says under "listen" is not opened. */
 };
 
 typedef struct lb_engine_options {
@@ -223,6 +224,10 @@ enum {
   LB_DELIVER_WHOLE = 2   /* One DATA with the whole body. */
 };
 
+enum {
+  LB_CALL_ATTEMPTS = 1 << 0 /* ATTEMPT events too. */
+};
+
 typedef struct lb_call_options { /* Scalars only, so that cgo can pass it. */
   uint32_t struct_size;
   uint32_t delivery;      /* LB_DELIVER_* */
@@ -230,7 +235,7 @@ typedef struct lb_call_options { /* Scalars only, so that cgo can pass it. */
   uint32_t deadline_ms;   /* 0: the route's. */
   uint32_t window_bytes;  /* Delivered and not yet credited; 0: the route's. */
   int32_t priority;       /* Higher is served first when the call has to wait. */
-  uint32_t flags;         /* 1: ATTEMPT events too. */
+  uint32_t flags;         /* LB_CALL_* */
 } lb_call_options;
 
 /*

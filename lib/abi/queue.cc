@@ -1,0 +1,201 @@
+#include "abi/queue.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+namespace lb {
+
+// --- EventList ---
+
+void EventList::link(Node* node) {
+  node->next = nullptr;
+  (last_ ? last_->next : first_) = node;
+  last_ = node;
+}
+
+void EventList::push(Event&& event) { link(new Node{nullptr, std::move(event)}); }
+
+void EventList::append(EventList&& other) {
+  if (other.empty()) return;
+  (last_ ? last_->next : first_) = other.first_;
+  last_ = other.last_;
+  other.first_ = other.last_ = nullptr;
+}
+
+const Event* EventList::take_from(EventList& other) {
+  Node* node = other.first_;
+  if (!node) return nullptr;
+  other.first_ = node->next;
+  if (!other.first_) other.last_ = nullptr;
+  link(node);
+  return &node->event;
+}
+
+void EventList::clear() {
+  while (first_) delete std::exchange(first_, first_->next);
+  last_ = nullptr;
+}
+
+lb_event view_of(const Event& event) {
+  lb_event view = {};
+  view.call = event.call;
+  view.user_data = event.user_data;
+  view.time_ns = static_cast<uint64_t>(event.time.ns);
+  view.data = event.data.data();
+  view.size = event.data.size();
+  view.detail = event.detail.get();
+  view.kind = static_cast<uint32_t>(event.kind);
+  view.status = static_cast<lb_status>(event.status);
+  view.code = event.code;
+  return view;
+}
+
+// --- The engine's thread ---
+
+void Queue::deliver(std::vector<Event>& events) {
+  staged_.insert(staged_.end(), std::make_move_iterator(events.begin()), std::make_move_iterator(events.end()));
+}
+
+void Queue::name_staged(std::vector<lb_call>& ended) {
+  for (Event& event : staged_) {
+    if (event.call == 0) continue;  // LOG and CLOSED belong to no call.
+    const auto* record = reinterpret_cast<const CallRecord*>(event.user_data);
+    event.call = record->id;
+    event.user_data = record->user_data;
+    if (event.kind == Event::Kind::done) ended.push_back(event.call);
+  }
+}
+
+void Queue::publish() {
+  if (staged_.empty()) return;
+  if (options_.deliver) return push_to_host();
+  EventList fresh;
+  EventList dropped;
+  std::unique_lock lock(mutex_);
+  for (Event& event : staged_)
+    if (event.kind != Event::Kind::log || keep_log(event, fresh)) fresh.push(std::move(event));
+  if (closed_) dropped.swap(fresh);
+  if (!fresh.empty()) {
+    waiting_.append(std::move(fresh));
+    bool wakes = std::exchange(armed_, false) && !sleeping_;
+    changed_.notify_all();
+    if (wakes) bell_.ring();
+    if (wakes && options_.wake) call_wake(lock);
+  }
+  lock.unlock();
+  staged_.clear();
+}
+
+// False: there is no room. What was dropped before is told ahead of the first line that fits again.
+bool Queue::keep_log(const Event& event, EventList& kept) {
+  if (logs_waiting_ >= kLogsMax) {
+    logs_dropped_++;
+    return false;
+  }
+  logs_waiting_++;
+  if (logs_dropped_ == 0) return true;
+  Event note;
+  note.kind = Event::Kind::log;
+  note.code = 2;  // warn
+  note.time = event.time;
+  note.data = Chunk::copy("{\"level\":\"warn\",\"msg\":\"log lines were dropped, nobody polled\",\"count\":" +
+                          std::to_string(std::exchange(logs_dropped_, 0)) + "}");
+  logs_waiting_++;
+  kept.push(std::move(note));
+  return true;
+}
+
+void Queue::call_wake(std::unique_lock<std::mutex>& lock) {
+  calling_ = true;
+  caller_ = std::this_thread::get_id();
+  lock.unlock();
+  options_.wake(options_.ctx);
+  lock.lock();
+  calling_ = false;
+  changed_.notify_all();
+}
+
+void Queue::push_to_host() {
+  batch_.clear();
+  for (const Event& event : staged_) batch_.push_back(view_of(event));
+  std::unique_lock lock(mutex_);
+  if (!closed_) {
+    calling_ = true;
+    caller_ = std::this_thread::get_id();
+    lock.unlock();
+    options_.deliver(options_.ctx, batch_.data(), batch_.size());
+    lock.lock();
+    calling_ = false;
+    changed_.notify_all();
+  }
+  lock.unlock();
+  staged_.clear();
+}
+
+// --- The host's threads ---
+
+int32_t Queue::poll(lb_event* out, size_t cap, int32_t timeout_ms) {
+  EventList spent;  // Freed after the lock is.
+  std::unique_lock lock(mutex_);
+  spent.swap(lent_);
+  if (closed_ || ended_) return LB_CLOSED;
+  polls_++;
+  if (waiting_.empty() && timeout_ms != 0) {
+    lock.unlock();
+    spent.clear();  // The loan is over, however long the wait.
+    lock.lock();
+    sleeping_ = true;
+    auto ready = [this] { return closed_ || !waiting_.empty(); };
+    if (timeout_ms < 0)
+      changed_.wait(lock, ready);
+    else
+      changed_.wait_for(lock, std::chrono::milliseconds(timeout_ms), ready);
+    sleeping_ = false;
+  }
+  int32_t count = closed_ ? int32_t{LB_CLOSED} : take(out, cap);
+  polls_--;
+  if (closed_) changed_.notify_all();
+  return count;
+}
+
+int32_t Queue::take(lb_event* out, size_t cap) {
+  cap = std::min<size_t>(cap, INT32_MAX);
+  size_t count = 0;
+  while (count < cap) {
+    const Event* event = lent_.take_from(waiting_);
+    if (!event) break;
+    if (event->kind == Event::Kind::log) logs_waiting_--;
+    if (event->kind == Event::Kind::closed) ended_ = true;
+    out[count++] = view_of(*event);
+  }
+  bell_.silence();
+  if (count == 0 && waiting_.empty()) armed_ = true;
+  return static_cast<int32_t>(count);
+}
+
+intptr_t Queue::fd() {
+  if (options_.deliver) return -1;
+  std::lock_guard lock(mutex_);
+  if (closed_) return -1;
+  bool opened = bell_.open();
+  intptr_t fd = bell_.fd();
+  // Events that came before there was a descriptor to ring.
+  if (!opened && !waiting_.empty()) bell_.ring();
+  return fd;
+}
+
+void Queue::close() {
+  EventList waiting, lent;
+  std::unique_lock lock(mutex_);
+  closed_ = true;
+  changed_.notify_all();
+  changed_.wait(lock, [this] {
+    return polls_ == 0 && (!calling_ || caller_ == std::this_thread::get_id());
+  });
+  waiting.swap(waiting_);
+  lent.swap(lent_);
+  bell_.close();
+}
+
+}  // namespace lb

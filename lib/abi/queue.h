@@ -1,0 +1,117 @@
+// The completion queue behind lb_queue: the engine's thread puts a turn's events in, one thread of the host takes them
+// out in batches. Events lie in an intrusive list, not in a ring: what bounds it is the credit of the calls, and it must
+// be able to hold all of that. LOG events have no credit, so they have a bound of their own.
+//
+// Shared by the handle of the host and the Machine, whichever lives longer. The functions say on which thread they run;
+// the mutex is held for list work only, never while a function of the host runs.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "abi/bell.h"
+#include "engine/event.h"
+#include "lb.h"
+
+namespace lb {
+
+// A call between lb_call_start and its DONE. `id` and `user_data` never change; the rest is the engine thread's.
+struct CallRecord {
+  lb_call id = 0;
+  uint64_t user_data = 0;
+  const EventSink* queue = nullptr;
+  CallId inner = 0;  // The engine's name for it; 0 before the engine knows it.
+};
+
+// First in, first out; the nodes are the list's.
+class EventList {
+ public:
+  EventList() = default;
+  EventList(EventList&& other) noexcept { swap(other); }
+  EventList& operator=(EventList&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+  ~EventList() { clear(); }
+
+  bool empty() const { return first_ == nullptr; }
+  void push(Event&& event);
+  // Moves the whole of `other` behind what is here.
+  void append(EventList&& other);
+  // Moves the first node of `other` behind what is here and returns its event; null when there is none.
+  const Event* take_from(EventList& other);
+  void clear();
+  void swap(EventList& other) noexcept {
+    std::swap(first_, other.first_);
+    std::swap(last_, other.last_);
+  }
+
+ private:
+  struct Node {
+    Node* next;
+    Event event;
+  };
+  void link(Node* node);
+  Node* first_ = nullptr;
+  Node* last_ = nullptr;
+};
+
+// As the host sees it. `data` and `detail` point into `event`.
+lb_event view_of(const Event& event);
+
+class Queue final : public EventSink {
+ public:
+  // LOG events that wait for a poll; more are dropped and counted. Ours: a screenful is 50, a burst a few hundred.
+  static constexpr size_t kLogsMax = 1024;
+
+  explicit Queue(const lb_queue_options& options) : options_(options) {}
+
+  // --- The engine's thread ---
+  void deliver(std::vector<Event>& events) override;
+  void add(Event&& event) { staged_.push_back(std::move(event)); }
+  // Names the staged events as the host knows them; appends the calls that end with them to `ended`.
+  void name_staged(std::vector<lb_call>& ended);
+  // Gives the staged events to the host: into the list, or to `deliver`.
+  void publish();
+
+  // --- The host's threads ---
+  int32_t poll(lb_event* out, size_t cap, int32_t timeout_ms);
+  intptr_t fd();
+  // Wakes a blocked poll; once it returns, no function of the host runs again (but for the one it is called from).
+  void close();
+  bool pushes() const { return options_.deliver != nullptr; }
+
+ private:
+  void push_to_host();
+  void call_wake(std::unique_lock<std::mutex>& lock);
+  bool keep_log(const Event& event, EventList& kept);
+  int32_t take(lb_event* out, size_t cap);
+
+  const lb_queue_options options_;
+
+  // The engine's thread.
+  std::vector<Event> staged_;
+  std::vector<lb_event> batch_;  // Scratch of `deliver`.
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  // Below: under mutex_.
+  EventList waiting_;
+  EventList lent_;
+  Bell bell_;
+  size_t logs_waiting_ = 0;
+  uint64_t logs_dropped_ = 0;
+  uint32_t polls_ = 0;      // Polls that are running.
+  bool sleeping_ = false;   // One of them is blocked.
+  bool armed_ = true;       // The last poll saw an empty queue: the next event wakes.
+  bool ended_ = false;      // CLOSED has been taken.
+  bool closed_ = false;     // By lb_queue_close.
+  bool calling_ = false;    // wake or deliver is running ...
+  std::thread::id caller_;  // ... on this thread.
+};
+
+}  // namespace lb

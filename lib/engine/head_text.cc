@@ -1,0 +1,39 @@
+#include "engine/head_text.h"
+
+#include <string>
+#include <vector>
+
+#include "wire/openai.h"
+
+namespace lb {
+
+namespace {
+
+Error invalid(std::string message) { return {Status::INVALID, "", "the head: " + std::move(message)}; }
+
+}  // namespace
+
+Result<Head> parse_head_text(std::string_view text, uint32_t bytes_max) {
+  constexpr std::string_view kEnd = "\r\n\r\n";
+  size_t end = text.find(kEnd);
+  if (end != std::string_view::npos && end + kEnd.size() != text.size())
+    return invalid("bytes follow its blank line; pass the body as the body");
+  Http1Parser parser(Http1Parser::Kind::request, {.head_bytes = bytes_max});
+  std::vector<Http1Parser::Piece> pieces;
+  parser.feed(text, pieces);
+  if (end == std::string_view::npos) parser.feed(text.ends_with("\r\n") ? kEnd.substr(2) : kEnd, pieces);
+  if (parser.fault() == Http1Parser::Fault::head_too_large)
+    return invalid("it is longer than limits.head_bytes, which is " + std::to_string(bytes_max));
+  if (parser.fault() != Http1Parser::Fault::none) return invalid(std::string(parser.fault_text()));
+  if (pieces.empty() || pieces.front().kind != Http1Parser::Piece::Kind::head)
+    return invalid("it is not whole; write \"POST /v1/chat/completions HTTP/1.1\" and field lines, each ended by CRLF");
+  Head head = std::move(parser.head());
+  std::string_view path = head.target;
+  path = path.substr(0, path.find('?'));
+  if (head.method != "POST" || !openai_operation(path))
+    return invalid("no such operation: " + head.method.substr(0, 20) + " " + std::string(path.substr(0, 100)) +
+                   "; there is POST /v1/chat/completions, /v1/completions, /v1/embeddings and /v1/responses");
+  return head;
+}
+
+}  // namespace lb
