@@ -1,5 +1,3 @@
-#include <cmath>
-
 #include "config/config.h"
 #include "config/schema.h"
 #include "wire/json.h"
@@ -15,13 +13,7 @@ void describe(JsonWriter& json, const Row& row);
 
 void write_bounds(JsonWriter& json, const Row& row, const char* low, const char* high) {
   if (!row.bounded()) return;
-  auto bound = [&](const char* name, double number) {
-    json.key(name);
-    if (std::floor(number) == number) json.value(static_cast<uint64_t>(number));
-    else json.value(number);
-  };
-  bound(low, row.low);
-  bound(high, row.high);
+  json.key(low).value(row.low).key(high).value(row.high);
 }
 
 void write_members(JsonWriter& json, const Row& row) {

@@ -94,6 +94,9 @@ Problem read_tier(const Place& place, JsonView view, const Offers& offers, const
 
 Problem read_tiers(const Place& place, JsonView view, const Offers& offers, Route& route) {
   std::vector<uint32_t> all = offers.that_serve(route.model);
+  if (all.empty() && route.model == "*")
+    return place.at("model").error("every deployment lists its models, so none can take the others; leave out the "
+                                   "models of one");
   if (all.empty())
     return place.at("model").error("no deployment serves \"" + route.model + "\"; add it to the models of one");
   JsonView tiers = view[schema::row(Key::tiers).segment()];

@@ -130,7 +130,7 @@ bool has_tag(const yaml_event_t& event) {
 }
 
 Problem Converter::node(const yaml_event_t& event, int depth) {
-  if (depth > kYamlDepthMax)
+  if (depth >= kYamlDepthMax)
     return error(event.start_mark, "nested too deeply; write at most 64 levels");
   if (has_tag(event)) return error(event.start_mark, "tags are not taken; leave out the ! and its word");
   size_t begin = out_.size();

@@ -11,7 +11,7 @@ namespace lb {
 
 // What aliases may expand a document to, in bytes of JSON: a bomb of nine lines would fill the memory else.
 inline constexpr size_t kYamlBytesMax = size_t{16} << 20;
-// A configuration nests six deep.
+// Values within values, counted from the document itself. A configuration needs seven.
 inline constexpr int kYamlDepthMax = 64;
 
 // Errors have no `where`; their message begins with "line N column M: ".

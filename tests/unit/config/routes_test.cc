@@ -1,0 +1,73 @@
+// The routes of a document, and those that follow from the deployments.
+#include "fixture.h"
+
+namespace lb {
+namespace {
+
+std::string routes_of(const std::string& text) {
+  auto config = taken(text);
+  std::string out;
+  for (const Route& route : config->routes) {
+    out += route.model + ':';
+    for (const auto& tier : route.tiers) {
+      out += '[';
+      for (uint32_t index : tier) out += config->deployments[index].name;
+      out += ']';
+    }
+    out += ' ';
+  }
+  return out;
+}
+
+constexpr const char* kThree =
+    "deployments: [{name: a, kind: echo, models: [m, n]}, {name: b, kind: echo, models: [n, o]}, "
+    "{name: c, kind: echo}]\n";
+
+void models_have_routes(void**) {
+  assert_text(routes_of("deployments: [{name: a, kind: echo, models: [m]}]"), "m:[a] ");
+  assert_text(routes_of("deployments: [{name: a, kind: echo}]"), "*:[a] ");
+  assert_text(routes_of(kThree), "m:[ac] n:[abc] o:[bc] *:[c] ");
+}
+
+void written_routes_come_first(void**) {
+  std::string three = kThree;
+  assert_text(routes_of(three + "routes: [{model: n, tiers: [[b], [a]]}]"), "n:[b][a] m:[ac] o:[bc] *:[c] ");
+  assert_text(routes_of(three + "routes: [{model: n}]"), "n:[abc] m:[ac] o:[bc] *:[c] ");
+  assert_text(routes_of(three + "routes: [{model: '*', retries: 1}]"), "*:[c] m:[ac] n:[abc] o:[bc] ");
+  // By the name it is asked for.
+  assert_text(routes_of(three + "routes: [{model: x}]"), "x:[c] m:[ac] n:[abc] o:[bc] *:[c] ");
+}
+
+void tiers_keep_their_order(void**) {
+  std::string three = kThree;
+  assert_text(routes_of(three + "routes: [{model: n, tiers: [[c, a], [b]]}]").substr(0, 10), "n:[ca][b] ");
+}
+
+// The largest that is taken: 4096 routes and "*".
+void routes_are_bounded(void**) {
+  auto document = [](int listed, int more) {
+    std::string text = "deployments:\n- {name: z, kind: echo}\n";
+    for (int d = 0; d < 2; d++) {
+      text += "- {name: d" + std::to_string(d) + ", kind: echo, models: [";
+      int count = d == 0 ? listed : more;
+      for (int i = 0; i < count; i++) text += "m" + std::to_string(d) + '-' + std::to_string(i) + ", ";
+      text += "]}\n";
+    }
+    return text;
+  };
+  assert_int_equal(taken(document(2048, 2048))->routes.size(), 4097);
+  assert_text(refusal(document(2048, 2049)), "/deployments: names more than 4096 models together; write fewer");
+}
+
+}  // namespace
+}  // namespace lb
+
+int main() {
+  const CMUnitTest tests[] = {
+      cmocka_unit_test(lb::models_have_routes),
+      cmocka_unit_test(lb::written_routes_come_first),
+      cmocka_unit_test(lb::tiers_keep_their_order),
+      cmocka_unit_test(lb::routes_are_bounded),
+  };
+  return cmocka_run_group_tests(tests, nullptr, nullptr);
+}
