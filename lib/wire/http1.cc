@@ -252,8 +252,6 @@ struct Http1Parser::Callbacks {
     s.length = s.has_length ? parser->content_length : 0;
     s.chunked = (parser->flags & F_CHUNKED) && !empty;
     s.until_close = !empty && llhttp_message_needs_eof(parser);
-    // llhttp lets an HTTP/1.0 peer that says both go on; RFC 9112 §9.3 looks for `close` first.
-    s.keep_alive = llhttp_should_keep_alive(parser) && !(parser->flags & F_CONNECTION_CLOSE);
     if (int error = s.check_fields()) return error;
     s.out->push_back({Piece::Kind::head, {}});
     return empty ? 1 : 0;
@@ -289,22 +287,30 @@ struct Http1Parser::Callbacks {
   }
 };
 
-// What llhttp lets pass and others may read otherwise: RFC 9112 §6.1 has one coding, never beside a length and never
-// from HTTP/1.0, that lb can take off.
+// The fields that frame. Of the transfer codings of RFC 9112 §6.1, llhttp lets more pass than the one that lb can take
+// off. Of `connection`, it does not see a `close` that has a tab behind it, nor one from HTTP/1.0 beside a `keep-alive`.
 int Http1Parser::State::check_fields() {
-  bool coded = false;
+  bool coded = false, close = false, keep = false;
   for (const Head::Field& field : head.fields) {
     if (iequals(field.name, "expect")) {
       if (parser.type == HTTP_REQUEST && head.minor > 0 && iequals(field.value, "100-continue"))
         expects_continue = true;
+    } else if (iequals(field.name, "connection")) {
+      for (std::string_view rest = field.value; !rest.empty();) {
+        std::string_view option = trim(split_off(rest, ','));
+        close = close || iequals(option, "close");
+        keep = keep || iequals(option, "keep-alive");
+      }
     } else if (iequals(field.name, "transfer-encoding")) {
       if (has_length) return fail(Fault::malformed, "content-length and transfer-encoding exclude each other");
       if (head.minor == 0) return fail(Fault::malformed, "HTTP/1.0 has no transfer-encoding");
-      if (coded || !iequals(field.value, "chunked"))
+      // llhttp must have seen it too: it does not where a tab follows.
+      if (coded || !iequals(field.value, "chunked") || !(parser.flags & F_CHUNKED))
         return fail(Fault::malformed, "a transfer-encoding other than chunked");
       coded = true;
     }
   }
+  keep_alive = !until_close && !close && (keep || head.minor > 0);
   return 0;
 }
 

@@ -433,6 +433,7 @@ void keep_alive_follows_version_and_connection(void**) {
            {"1.1", "Connection: close\r\n", false},
            {"1.1", "Connection: Close \r\n", false},
            {"1.1", "connection: x,CLOSE\r\n", false},
+           {"1.1", "connection:close \t\r\n", false},
            {"1.1", "connection: x\r\nconnection: close\r\n", false},
            {"1.1", "connection: closed\r\n", true},
            {"1.1", "connection: keep-alive\r\n", true},
@@ -441,6 +442,7 @@ void keep_alive_follows_version_and_connection(void**) {
            {"1.0", "connection: keep-alive\r\n", true},
            {"1.0", "connection: Keep-Alive, close\r\n", false},
            {"1.0", "connection: close\r\n", false},
+           {"1.0", "connection: x ,\tkeep-alive\t\r\n", true},
        }) {
     std::string rest = std::string(c.version) + " 200 OK\r\n" + c.field + "content-length: 0\r\n\r\n";
     Reader response(Kind::response);

@@ -59,7 +59,7 @@ void fields_are_name_and_data(void**) {
   assert_text(read("data:a\n\n"), "|a@8");                                // The space is optional, ...
   assert_text(read("data:  a \n\n"), "| a @11");                          // ... and only one is taken.
   assert_text(read("data\n\n"), "|@6");
-  assert_text(read("Data: a\ndata : b\n data: c\n\n"), "|@29");          // Names are exact.
+  assert_text(read("Data: a\ndata : b\n data: c\n\n"), "|@27");          // Names are exact.
   assert_text(read("data: a:b\n\n"), "|a:b@11");
 }
 
