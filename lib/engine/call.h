@@ -154,6 +154,7 @@ class Call {
 
   // echo.cc
   void echo_start();
+  void echo_head();
   void echo_tick();
   bool echo() const { return echo_left_ >= 0; }
 

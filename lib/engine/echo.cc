@@ -64,31 +64,37 @@ std::string whole_answer(Operation operation, std::string_view model, uint64_t i
 
 }  // namespace
 
+// What is asked for is known when the request is here: what of it is before its model may not say yet that it streams.
+void Call::echo_start() {
+  attempt_.sent = attempt_.request_done = attempt_.received = true;
+  echo_left_ = 1;
+  set_phase(Phase::holding, Instant::never());
+  tick_timer_.kind = static_cast<uint32_t>(TimerKind::call_echo);
+  context_.timers.arm(tick_timer_, context_.now + deployment().echo_delay);
+}
+
 // A stream is one piece for each event and one for its end; any other answer is one piece. Streams of /v1/responses are
 // not imitated: they come whole.
-void Call::echo_start() {
+void Call::echo_head() {
   bool stream = scan_.stream() && operation_ == Operation::chat;
-  attempt_.sent = attempt_.request_done = attempt_.received = true;
   attempt_.head.status = attempt_.status = 200;
   attempt_.head.set("content-type", stream ? "text/event-stream" : "application/json");
   events_ = stream;
   attempt_.answer.emplace(stream ? OpenAiAnswer::Form::events : OpenAiAnswer::Form::json,
                           operation_ == Operation::responses);
   echo_left_ = stream ? int64_t{deployment().echo_events} + 1 : 1;
-  set_phase(Phase::holding, Instant::never());
-  tick_timer_.kind = static_cast<uint32_t>(TimerKind::call_echo);
-  context_.timers.arm(tick_timer_, context_.now + deployment().echo_delay);
 }
 
 void Call::echo_tick() {
   if (phase_ == Phase::done || !echo()) return;
   uint64_t events = deployment().echo_events;
-  bool stream = events_;
   uint32_t serial = attempt_.serial;
   if (!body_.complete() || (head_emitted_ && outstanding() >= window_)) {
     // The rest of the request, or credit, comes first; both are looked at again shortly.
     return context_.timers.arm(tick_timer_, context_.now + Duration::from_ms(1));
   }
+  if (!attempt_.answer) echo_head();
+  bool stream = events_;
   do {
     echo_left_--;
     if (!stream) {
