@@ -87,7 +87,9 @@ class Storm:
                 self.streaming.pop(number, None)
                 self.served[by] = self.served.get(by, 0) + 1
                 self.done += 1
-                print(f"\r{self.done}/{CALLS} calls, {len(self.failures)} failed", end="", flush=True)
+                if sys.stdout.isatty() or self.done == CALLS:
+                    start = "\r" if sys.stdout.isatty() else ""
+                    print(f"{start}{self.done}/{CALLS} calls, {len(self.failures)} failed", end="", flush=True)
 
     def call(self, number, stream):
         create = self.client.chat.completions.with_raw_response.create

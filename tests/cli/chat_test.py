@@ -55,10 +55,11 @@ class Chat(Case):
         self.assertTrue(done.stdout.startswith("mock:"), done.stdout)
         mock.kill(TERM)
         self.assertEqual(mock.end(), 0)
-        journal = mock.out[-1]
-        self.assertIn("Grüß Gott", journal)
-        self.assertIn("Be ", journal)
-        self.assertIn("max_tokens", journal)
+        call = json.loads("".join(mock.out[1:]))["calls"][0]
+        body = json.loads(call["body"])
+        self.assertEqual(body["messages"], [{"role": "system", "content": 'Be "brief".'},
+                                            {"role": "user", "content": "Grüß Gott"}])
+        self.assertEqual((body["model"], body["stream"], body["max_tokens"], body["temperature"]), ("n", True, 7, 0.5))
 
     def test_tells_failed_attempts_when_asked(self):
         bad = self.service("mock", "--errors", "1:503", "--name", "bad")
