@@ -34,9 +34,11 @@ class TlsServer {
       }
       return true;
     }
+    void write_raw(std::string_view bytes) { static_cast<void>(::write(fd, bytes.data(), bytes.size())); }
     void notify() { mbedtls_ssl_close_notify(&ssl); }
     std::string server_name;  // What the client asked for.
     mbedtls_ssl_context ssl;
+    int fd = -1;
   };
   struct Setup {
     Identity identity;
@@ -59,6 +61,7 @@ class TlsServer {
   std::atomic<int> handshakes{0};
   std::atomic<int> failures{0};
   std::atomic<int> client_certificates{0};
+  std::atomic<bool> forgetful{false};  // It knows no ticket any more, as after a restart.
 
  private:
   void listener_stop() {
@@ -119,6 +122,7 @@ class TlsServer {
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     mbedtls_net_context net{fd};
     Visit visit;
+    visit.fd = fd;
     name_.clear();
     mbedtls_ssl_init(&visit.ssl);
     check(mbedtls_ssl_setup(&visit.ssl, &conf));
@@ -145,6 +149,7 @@ class TlsServer {
   }
   static int parse_ticket(void* to, mbedtls_ssl_session* session, unsigned char* bytes, size_t size) {
     auto* server = static_cast<TlsServer*>(to);
+    if (server->forgetful) return MBEDTLS_ERR_SSL_INVALID_MAC;
     int error = mbedtls_ssl_ticket_parse(&server->tickets_, session, bytes, size);
     if (error == 0) server->resumed++;
     return error;

@@ -166,12 +166,13 @@ void bundles(void** state) {
 }
 
 void sessions_are_resumed(void** state) {
-  TlsServer server({.identity = papers(state).good, .visits = 4, .script = echo});
+  TlsServer server({.identity = papers(state).good, .visits = 5, .script = echo});
   World world;
   ConnectSpec spec = to(server.address(), trusting(papers(state)));
   ConnectSpec stranger = to(server.address(), trusting(papers(state)));
   int visits = 0;
-  for (const ConnectSpec* each : {&spec, &spec, &spec, &stranger}) {
+  for (const ConnectSpec* each : {&spec, &spec, &spec, &stranger, &spec}) {
+    server.forgetful = visits == 4;
     ConnId conn = world.settle_connect(*each);
     assert_true(world[conn].connected);
     world.net().read(conn, true);
@@ -211,6 +212,22 @@ void garbage(void** state) {
     assert_true(world[conn].status == Status::TLS);
     if (bytes[0] == 0x15) assert_contains(world[conn].message, "handshake_failure");
   }
+}
+
+// A record that nobody has signed.
+void forged_record(void** state) {
+  TlsServer server({.identity = papers(state).good, .script = [](TlsServer::Visit& visit) {
+    visit.write("true");
+    visit.write_raw(std::string("\x17\x03\x03\0\x20", 5) + std::string(32, 'f'));
+    visit.read();
+  }});
+  World world;
+  ConnId conn = world.settle_connect(to(server.address(), trusting(papers(state))));
+  world.net().read(conn, true);
+  world.until([&] { return world[conn].closed; });
+  assert_true(world[conn].status == Status::TLS);
+  assert_string_equal(world[conn].data.c_str(), "true");
+  assert_contains(world[conn].message, "broke: ");
 }
 
 void closed_in_the_handshake(void** state) {
@@ -384,6 +401,7 @@ int main() {
       cmocka_unit_test(sessions_are_resumed),
       cmocka_unit_test(not_tls),
       cmocka_unit_test(garbage),
+      cmocka_unit_test(forged_record),
       cmocka_unit_test(closed_in_the_handshake),
       cmocka_unit_test(stall_and_close),
       cmocka_unit_test(old_protocol),
