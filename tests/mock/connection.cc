@@ -21,12 +21,12 @@ llhttp_settings_t Connection::settings() {
   s.on_message_begin = [](llhttp_t* p) { return static_cast<Connection*>(p->data)->on_begin(); };
   s.on_url = [](llhttp_t* p, const char* at, size_t size) {
     static_cast<Connection*>(p->data)->path_.append(at, size);
-    return 0;
+    return static_cast<Connection*>(p->data)->head_fits();
   };
   s.on_header_field = [](llhttp_t* p, const char* at, size_t size) {
     std::string& fields = static_cast<Connection*>(p->data)->fields_;
     for (size_t i = 0; i < size; i++) fields += at[i] >= 'A' && at[i] <= 'Z' ? static_cast<char>(at[i] | 0x20) : at[i];
-    return 0;
+    return static_cast<Connection*>(p->data)->head_fits();
   };
   s.on_header_field_complete = [](llhttp_t* p) {
     static_cast<Connection*>(p->data)->fields_ += ": ";
@@ -34,11 +34,11 @@ llhttp_settings_t Connection::settings() {
   };
   s.on_header_value = [](llhttp_t* p, const char* at, size_t size) {
     static_cast<Connection*>(p->data)->fields_.append(at, size);
-    return 0;
+    return static_cast<Connection*>(p->data)->head_fits();
   };
   s.on_header_value_complete = [](llhttp_t* p) {
     static_cast<Connection*>(p->data)->fields_ += "\r\n";
-    return 0;
+    return static_cast<Connection*>(p->data)->head_fits();
   };
   s.on_headers_complete = [](llhttp_t* p) { return static_cast<Connection*>(p->data)->on_headers(); };
   s.on_body = [](llhttp_t* p, const char* at, size_t size) {
@@ -102,7 +102,6 @@ void Connection::close(End how, bool by_client, bool by_reset) {
 int Connection::on_begin() {
   path_.clear();
   fields_.clear();
-  head_size_ = 0;
   too_large_ = false;
   call_ = 0;
   return 0;
@@ -146,12 +145,8 @@ void Connection::on_read(ssize_t count, const uv_buf_t* buf) {
 void Connection::feed(std::string_view data) {
   while (!data.empty() && !answering_ && !closed_) {
     const llhttp_errno_t error = llhttp_execute(&parser_, data.data(), data.size());
-    if (error == HPE_OK) {
-      // Heads alone can be endless; bodies are counted elsewhere.
-      if (path_.size() + fields_.size() > kHeadMax) bad_request(431);
-      return;
-    }
-    if (error != HPE_PAUSED) return bad_request(400);
+    if (error == HPE_OK) return;
+    if (error != HPE_PAUSED) return bad_request(head_fits() == 0 ? 400 : 431);
     data.remove_prefix(static_cast<size_t>(llhttp_get_error_pos(&parser_) - data.data()));
     llhttp_resume(&parser_);
     answer();

@@ -19,7 +19,7 @@ class Server;
 
 class Connection {
  public:
-  static constexpr size_t kHeadMax = 64 * 1024;         // Of a request; twice what servers usually take.
+  static constexpr size_t kHeadMax = 64 * 1024;         // Path and fields of a request; twice what servers usually take.
   static constexpr size_t kPendingMax = 1024 * 1024;    // Of requests that wait for their turn.
 
   Connection(Server& server, uint64_t id) : server_(server), id_(id) {}
@@ -33,6 +33,8 @@ class Connection {
  private:
   struct Write;
 
+  // 0, or what makes llhttp stop.
+  int head_fits() const { return path_.size() + fields_.size() > kHeadMax ? -1 : 0; }
   int on_begin();
   int on_headers();
   int on_body(std::string_view data);
@@ -57,7 +59,6 @@ class Connection {
   int handles_ = 2;
   bool closed_ = false, answering_ = false, keep_alive_ = true, http10_ = false, too_large_ = false;
   std::string method_, path_, fields_, pending_, out_;
-  size_t head_size_ = 0;
   Body body_;
   Ask ask_;
   Endpoint endpoint_ = Endpoint::unknown;

@@ -215,10 +215,9 @@ void Wording::closing(Frames* frames) {
 void Wording::malformed(Frames* frames) { frames->add("data: {\"id\":\"chatcmpl-broken\",\"choices\":[{\"ind\n\n"); }
 
 void Wording::error_event(Frames* frames) {
-  const std::string_view code = behaviour_->error_event.code.empty() ? "server_error" : behaviour_->error_event.code;
-  const std::string_view message = behaviour_->error_event.message.empty()
-                                       ? "The server had an error while processing your request (mock)."
-                                       : behaviour_->error_event.message;
+  std::string_view code = behaviour_->error_event.code, message = behaviour_->error_event.message;
+  if (code.empty()) code = "server_error";
+  if (message.empty()) message = "The server had an error while processing your request (mock).";
   if (endpoint_ == Endpoint::responses) {  // Flat in this API.
     event_.assign("event: error\ndata: {\"type\":\"error\",\"code\":");
     add_quoted(&event_, code);
@@ -271,6 +270,7 @@ std::string_view reason(uint32_t status) {
     case 413: return "Content Too Large";
     case 422: return "Unprocessable Content";
     case 429: return "Too Many Requests";
+    case 431: return "Request Header Fields Too Large";
     case 500: return "Internal Server Error";
     case 502: return "Bad Gateway";
     case 503: return "Service Unavailable";
