@@ -118,7 +118,7 @@ std::string table(const cJSON* tree, bool colour) {
   std::string out = "lb " + text(tree, "version") + ", up " + duration(number(tree, "uptime_ms")) + ": ";
   out += whole(number(calls, "in_flight")) + " in flight, " + whole(number(calls, "waiting")) + " waiting, " +
          whole(number(calls, "ok")) + " ok, " + whole(number(calls, "failed")) + " failed, " +
-         whole(number(calls, "cancelled")) + " cancelled, " + whole(number(calls, "retries")) + " retries\n\n";
+         whole(number(calls, "cancelled")) + " cancelled, retries " + whole(number(calls, "retries")) + "\n\n";
   std::vector<Row> rows = {{}};
   for (const char* name : {"deployment", "model", "state", "in flight", "ok", "failed", "p50", "p99", "ttft"})
     rows[0].push_back({name, Colour::dim, rows[0].size() > 2});
