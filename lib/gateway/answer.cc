@@ -211,7 +211,12 @@ void Client::end_answer() {
   answered_ = true;
   mark_dirty();
   if (!keep_ || context_.draining) return finish();
-  if (body_done_) finish_request();
+  if (body_done_) {
+    finish_request();
+  } else {  // What little is left of the request is dropped, also if the upstream was slow to take it.
+    read(true);
+    read_due_ = context_.now + context_.limits.body_timeout;
+  }
   arm_timer();
 }
 
@@ -255,8 +260,8 @@ void Client::on_written(uint64_t bytes) {
   resume();
 }
 
-// What has left for the client is consumed. Head and framing count as body while they are unsent, so that the port holds
-// no more than the window and they.
+// What has left for the client is consumed. Head and framing count as body while they are unsent, so that the port
+// holds no more than the window and they.
 void Client::credit() {
   uint64_t keep = std::min<uint64_t>(owed_, unsent());
   if (call_ && owed_ > keep) context_.engine.credit(call_, owed_ - keep);

@@ -17,6 +17,11 @@ bool has_one_host(const Head& head) {
                        [](const Head::Field& field) { return iequals(field.name, "host"); }) == 1;
 }
 
+Refusal too_large(const Limits& limits) {
+  return {413, "request_too_large", "the request body is longer than " + std::to_string(limits.body_bytes) + " bytes",
+          ""};
+}
+
 }  // namespace
 
 Client::Client(GatewayContext& context, uint64_t id, ConnId conn)
@@ -114,8 +119,7 @@ void Client::take_pieces(const Chunk& chunk) {
 void Client::take_body(Chunk bytes, std::optional<CallSpec>& spec, bool last) {
   body_bytes_ += bytes.size();
   if (body_bytes_ > context_.limits.body_bytes)
-    return fail_request({413, "request_too_large",
-                         "the request body is longer than " + std::to_string(context_.limits.body_bytes) + " bytes", ""});
+    return fail_request(too_large(context_.limits));
   if (spec)
     spec->body.push(std::move(bytes));
   else if (call_)
@@ -137,29 +141,30 @@ void Client::after_pieces() {
   read(false);
 }
 
-void Client::open_request() {
+// A request begins; what is not known of it yet is as plain as can be.
+void Client::reset_request() {
   set_phase(Phase::active);
   context_.meter.requests++;
+  call_ = 0;
+  old_ = head_only_ = expects_ = keep_ = body_done_ = false;
+  head_sent_ = answered_ = chunked_ = bodyless_ = false;
+  body_bytes_ = 0;
+}
+
+void Client::open_request() {
+  reset_request();
   const Head& head = parser_.head();
   old_ = head.minor == 0;
   head_only_ = head.method == "HEAD";
   keep_ = parser_.keep_alive();
   expects_ = !old_ && parser_.expects_continue();
   route_ = match_route(head.method, head.target);
-  call_ = 0;
-  body_done_ = head_sent_ = answered_ = chunked_ = bodyless_ = false;
-  body_bytes_ = 0;
 }
 
 // Why the request is not served; what is wrong with its form comes before what it asks for.
-std::optional<Refusal> Client::refusal() const {
-  const Head& head = const_cast<Http1Parser&>(parser_).head();
+std::optional<Refusal> Client::refusal() {
+  const Head& head = parser_.head();
   if (!old_ && !has_one_host(head)) return Refusal{400, "malformed", "the request must have one Host field", ""};
-  if (const std::string* coding = parser_.has_length() ? nullptr : head.find("transfer-encoding")) {
-    if (old_) return Refusal{400, "malformed", "HTTP/1.0 has no transfer-encoding; send content-length", ""};
-    if (!iequals(trim(*coding), "chunked"))
-      return Refusal{501, "unknown_transfer_encoding", "no other transfer-encoding than chunked is known here", ""};
-  }
   std::string path(origin_form(head.target).substr(0, 100));
   if (route_.endpoint == Endpoint::none)
     return Refusal{404, "not_found",
@@ -168,15 +173,18 @@ std::optional<Refusal> Client::refusal() const {
   if (!route_.allow.empty())
     return Refusal{405, "method_not_allowed", path + " takes " + std::string(route_.allow), route_.allow};
   if (parser_.has_length() && parser_.length() > context_.limits.body_bytes)
-    return Refusal{413, "request_too_large",
-                   "the request body is longer than " + std::to_string(context_.limits.body_bytes) + " bytes", ""};
+    return too_large(context_.limits);
   if (route_.endpoint == Endpoint::call && context_.draining)
     return Refusal{503, "draining", "this server is about to stop; ask again", ""};
   return std::nullopt;
 }
 
 void Client::begin_answer(std::optional<CallSpec>& spec) {
-  if (std::optional<Refusal> why = refusal()) return answer_error(*why, nullptr);
+  if (std::optional<Refusal> why = refusal()) {
+    // Where the form is wrong, where the next request begins is not sure either.
+    keep_ = keep_ && why->status != 400;
+    return answer_error(*why, nullptr);
+  }
   if (route_.endpoint == Endpoint::call) return start_call(std::move(*spec));
   answer_document();
 }
@@ -215,12 +223,10 @@ bool Client::little_left() const {
 
 void Client::on_fault() {
   bool large = parser_.fault() == Http1Parser::Fault::head_too_large;
-  if (phase_ != Phase::active) {  // In its head: nothing is known of it.
-    set_phase(Phase::active);
-    context_.meter.requests++;
-    call_ = 0;
-    old_ = head_only_ = expects_ = body_done_ = head_sent_ = answered_ = chunked_ = bodyless_ = false;
-  }
+  const std::string* coding = phase_ == Phase::head && !large ? parser_.head().find("transfer-encoding") : nullptr;
+  if (phase_ != Phase::active) reset_request();  // In its head: nothing is known of it.
+  if (coding && !iequals(trim(*coding), "chunked"))
+    return fail_request({501, "unknown_transfer_encoding", "there is no transfer-encoding but chunked here", ""});
   std::string text(parser_.fault_text());
   fail_request({large ? 431u : 400u, large ? "head_too_large" : "malformed",
                 large ? text : "the request is not HTTP/1.1: " + text, ""});
@@ -255,10 +261,7 @@ void Client::on_read_due() {
       return finish();
     case Phase::head:
       if (!parser_.started()) return finish();
-      set_phase(Phase::active);
-      context_.meter.requests++;
-      call_ = 0;
-      old_ = head_only_ = expects_ = body_done_ = head_sent_ = answered_ = chunked_ = bodyless_ = false;
+      reset_request();
       return fail_request({408, "timeout", "the head of the request did not come in time", ""});
     case Phase::active:
       return fail_request({408, "timeout", "the body of the request did not come in time", ""});
@@ -282,7 +285,7 @@ void Client::finish_request() {
   parser_.next();
   served_ = true;
   read_due_ = context_.now + context_.limits.idle_timeout;
-  read(true);  // A body that was paused is over.
+  read(backlog_.size() < kBacklogMax);
 }
 
 void Client::drop_call() {

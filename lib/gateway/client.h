@@ -70,9 +70,10 @@ class Client {
   void take_pieces(const Chunk& chunk);
   void take_body(Chunk bytes, std::optional<CallSpec>& spec, bool last);
   void after_pieces();
+  void reset_request();
   void open_request();
   void begin_answer(std::optional<CallSpec>& spec);
-  std::optional<Refusal> refusal() const;
+  std::optional<Refusal> refusal();
   void start_call(CallSpec&& spec);
   void on_fault();
   void on_read_due();

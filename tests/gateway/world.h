@@ -104,7 +104,8 @@ class FakeNet final : public Net {
   void accept(ListenerId id, bool on) override {
     Port& port = ports.at(id);
     port.accepting = on;
-    for (ConnId conn : on ? std::exchange(port.backlog, {}) : std::vector<ConnId>()) tell(Completion::Kind::accepted, conn);
+    if (!on) return;
+    for (ConnId conn : std::exchange(port.backlog, {})) tell(Completion::Kind::accepted, conn);
   }
   void adopt(ConnId id, uint64_t tag) override { conns.at(id).tag = tag; }
   void wake_at(Instant when) override { wake = when; }
@@ -175,9 +176,10 @@ inline std::string http_config(const std::string& more = "", const std::string& 
          "deployments:\n  - {name: east, url: 'http://east.test/v1', models: [m]" + settings + "}\n" + more;
 }
 
-inline std::string post(std::string_view body, std::string_view fields = "", std::string_view path = "/v1/chat/completions") {
-  return "POST " + std::string(path) + " HTTP/1.1\r\nhost: lb\r\ncontent-type: application/json\r\n" + std::string(fields) +
-         "content-length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string(body);
+inline std::string post(std::string_view body, std::string_view fields = "",
+                        std::string_view path = "/v1/chat/completions") {
+  return "POST " + std::string(path) + " HTTP/1.1\r\nhost: lb\r\ncontent-type: application/json\r\n" +
+         std::string(fields) + "content-length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string(body);
 }
 inline std::string get(std::string_view path, std::string_view fields = "", std::string_view method = "GET") {
   return std::string(method) + " " + std::string(path) + " HTTP/1.1\r\nhost: lb\r\n" + std::string(fields) + "\r\n";
