@@ -11,7 +11,7 @@
  * must be the last.
  *
  *     lb_mock *m; char err[256];
- *     const char options[] = "{\"name\": \"east\", \"latency_ms\": 20, \"limit\": {\"every_ms\": 2000, \"for_ms\": 700}}";
+ *     const char options[] = "{\"name\": \"east\", \"latency_ms\": 20}";
  *     if (lb_mock_start(options, sizeof options - 1, &m, err, sizeof err) != 0) ...
  *     lb_mock_port(m) ...
  *     lb_mock_free(m);

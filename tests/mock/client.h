@@ -1,5 +1,5 @@
-// What the tests of the mock talk to it with: a mock that frees itself, and blocking sockets that give up after ten seconds,
-// so that a defect is a failed test and not a hang.
+// What the tests of the mock talk to it with: a mock that frees itself, and blocking sockets that give up after
+// ten seconds, so that a defect is a failed test and not a hang.
 #pragma once
 
 #include <arpa/inet.h>
@@ -106,7 +106,8 @@ class Client {
   }
   bool post(std::string_view path, std::string_view body, std::string_view headers = "") {
     return send("POST " + std::string(path) + " HTTP/1.1\r\nHost: mock\r\nContent-Type: application/json\r\n" +
-                std::string(headers) + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string(body));
+                std::string(headers) + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
+                std::string(body));
   }
   // Reads until the answer is whole or the connection ends; what follows stays for the next one.
   Answer read();
@@ -196,7 +197,8 @@ constexpr std::string_view kPlain = R"({"model":"m","messages":[{"role":"user","
 constexpr std::string_view kStream = R"({"model":"m","messages":[{"role":"user","content":"hi"}],"stream":true})";
 
 // One call on a connection of its own.
-inline Answer call(Mock& mock, std::string_view body = kPlain, std::string_view path = kChat, std::string_view headers = "") {
+inline Answer call(Mock& mock, std::string_view body = kPlain, std::string_view path = kChat,
+                   std::string_view headers = "") {
   Client client(mock.port());
   client.post(path, body, headers);
   return client.read();

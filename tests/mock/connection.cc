@@ -191,7 +191,8 @@ void Connection::answer() {
   const uint32_t most = verdict.behaviour->answers_per_connection;
   if (most != 0 && answers_ + 1 >= most) keep_alive_ = false;
   // Four bytes a token: the usual rule of thumb.
-  exchange_.start(endpoint_, ask_, server_.script(), now, std::max<uint64_t>(1, body_.size() / 4), !keep_alive_, http10_);
+  const uint64_t prompt_tokens = std::max<uint64_t>(1, body_.size() / 4);
+  exchange_.start(endpoint_, ask_, server_.script(), now, prompt_tokens, !keep_alive_, http10_);
   drive();
 }
 

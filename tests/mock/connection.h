@@ -1,5 +1,6 @@
-// One accepted connection: reads requests with llhttp, unfolds one answer at a time, notices the client's close at once, also
-// in the middle of an answer. Owned by itself between accept and the close of its handles; on the mock's thread.
+// One accepted connection: reads requests with llhttp, unfolds one answer at a time, notices the client's close at
+// once, also in the middle of an answer. Owned by itself between accept and the close of its handles; on the
+// mock's thread.
 #pragma once
 
 #include <llhttp.h>
@@ -19,8 +20,8 @@ class Server;
 
 class Connection {
  public:
-  static constexpr size_t kHeadMax = 64 * 1024;         // Path and fields of a request; twice what servers usually take.
-  static constexpr size_t kPendingMax = 1024 * 1024;    // Of requests that wait for their turn.
+  static constexpr size_t kHeadMax = 64 * 1024;       // Path and fields; twice what servers usually take.
+  static constexpr size_t kPendingMax = 1024 * 1024;  // Of requests that wait for their turn.
 
   Connection(Server& server, uint64_t id) : server_(server), id_(id) {}
   static llhttp_settings_t settings();

@@ -38,7 +38,8 @@ void Exchange::start(Endpoint endpoint, const Ask& ask, Script& script, const Cl
   if (!verdict_.ready) wording_.start(endpoint, behaviour, ask, id_, now.wall_s, prompt_tokens);
 }
 
-void Exchange::start_ready(uint32_t status, std::string_view content_type, std::string body, const Clock& now, bool last) {
+void Exchange::start_ready(uint32_t status, std::string_view content_type, std::string body, const Clock& now,
+                           bool last) {
   verdict_ = Verdict();
   verdict_.status = status;
   verdict_.content_type = content_type;
@@ -140,11 +141,14 @@ bool Exchange::plain_step(const Clock& now, std::string* out, Step* step) {
 bool Exchange::content_step(const Clock& now, std::string* out, Step* step) {
   const Behaviour& behaviour = *verdict_.behaviour;
   for (;; index_++) {
-    if (frames_.cut()) *step = end_early();
-    else if (out->size() > kInHand) *step = {Step::Kind::drain};
-    else if (const double due = content_ms_ + index_ * behaviour.event_gap_ms; index_ < behaviour.tokens && now.ms < due)
-      *step = waiting(due, now, out);
-    else if (!held(Spot::after_events, index_, now, out, step)) {
+    const double due_ms = content_ms_ + index_ * behaviour.event_gap_ms;
+    if (frames_.cut()) {
+      *step = end_early();
+    } else if (out->size() > kInHand) {
+      *step = {Step::Kind::drain};
+    } else if (index_ < behaviour.tokens && now.ms < due_ms) {
+      *step = waiting(due_ms, now, out);
+    } else if (!held(Spot::after_events, index_, now, out, step)) {
       if (behaviour.malformed_at == index_) wording_.malformed(&frames_);
       if (behaviour.error_event.wanted && behaviour.error_event.at == index_) {
         wording_.error_event(&frames_);
@@ -189,8 +193,9 @@ Step Exchange::advance(const Clock& now, std::string* out) {
       case Phase::first_token:
         if (now.ms < content_ms_) return waiting(content_ms_, now, out);
         phase_ = Phase::content;
-        if (verdict_.behaviour->error_event.wanted && verdict_.behaviour->error_event.at == 0) break;  // The first event.
-        wording_.opening(&frames_);
+        // An error event before content 0 is the first event of all.
+        if (!verdict_.behaviour->error_event.wanted || verdict_.behaviour->error_event.at != 0)
+          wording_.opening(&frames_);
         break;
       case Phase::content:
         if (content_step(now, out, &step)) return step;

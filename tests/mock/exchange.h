@@ -1,5 +1,5 @@
-// One answer as it unfolds: waits, head, events or body, faults, end. Pure: it is asked what to do now, appends bytes, and
-// says until when to wait. One serves the calls of a connection one after another and keeps its room.
+// One answer as it unfolds: waits, head, events or body, faults, end. Pure: it is asked what to do now, appends
+// bytes, and says until when to wait. One serves the calls of a connection one after another and keeps its room.
 #pragma once
 
 #include <cstdint>

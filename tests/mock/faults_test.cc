@@ -31,11 +31,14 @@ double now_ms() {
   return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) / 1e6;
 }
 
+const cJSON* at(const cJSON* tree, const char* list, int index, const char* key) {
+  return cJSON_GetObjectItem(cJSON_GetArrayItem(cJSON_GetObjectItem(tree, list), index), key);
+}
 double number_at(const cJSON* tree, const char* list, int index, const char* key) {
-  return cJSON_GetNumberValue(cJSON_GetObjectItem(cJSON_GetArrayItem(cJSON_GetObjectItem(tree, list), index), key));
+  return cJSON_GetNumberValue(at(tree, list, index, key));
 }
 std::string text_at(const cJSON* tree, const char* list, int index, const char* key) {
-  const char* text = cJSON_GetStringValue(cJSON_GetObjectItem(cJSON_GetArrayItem(cJSON_GetObjectItem(tree, list), index), key));
+  const char* text = cJSON_GetStringValue(at(tree, list, index, key));
   return text ? text : "";
 }
 double count_of(const cJSON* tree, const char* key) {
@@ -209,7 +212,8 @@ void dies_and_is_revived(void**) {
 
 void overrides(void**) {
   Mock up(R"({"name":"base","per_model":{"slow":{"name":"other","error":{"status":503}}},
-                "per_call":[{"nth":[2,3],"error":{"status":500}},{"model":"x","from":2,"every":2,"error":{"status":404}}]})");
+                "per_call":[{"nth":[2,3],"error":{"status":500}},
+                            {"model":"x","from":2,"every":2,"error":{"status":404}}]})");
   const auto status = [&](const char* model) { return call(up, "{\"model\":\"" + std::string(model) + "\"}").status; };
   assert_int_equal(status("m"), 200);
   assert_int_equal(status("m"), 500);
@@ -245,7 +249,7 @@ void journal_entries(void**) {
   Mock up(R"({"journal_body":10})");
   call(up, kPlain, "/x/chat/completions?v=1", "Authorization: Bearer abc\r\nCookie: c=\"1\"\r\nX-Empty:\r\n");
   const Tree tree = parse(up.journal());
-  const cJSON* headers = cJSON_GetObjectItem(cJSON_GetArrayItem(cJSON_GetObjectItem(tree.get(), "calls"), 0), "headers");
+  const cJSON* headers = at(tree.get(), "calls", 0, "headers");
   assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(headers, "authorization")), "Bearer abc");
   assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(headers, "cookie")), "c=\"1\"");
   assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(headers, "x-empty")), "");

@@ -1,5 +1,6 @@
-// What a mock saw: the last calls and closed connections in rings whose texts keep their room, and counts of everything.
-// Owned and used by the mock's thread. Times are milliseconds of CLOCK_MONOTONIC, which other processes share.
+// What a mock saw: the last calls and closed connections in rings whose texts keep their room, and counts of
+// everything. Owned and used by the mock's thread. Times are milliseconds of CLOCK_MONOTONIC, which other
+// processes share.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +37,7 @@ class Journal {
  public:
   Journal(uint32_t calls, uint32_t body_bytes) : calls_(calls), closes_(calls), body_max_(body_bytes) {}
 
-  // The entry of the next call, cleared; valid until as many others have begun. A journal of no calls lends a spare one.
+  // The entry of the next call, cleared; valid until as many others have begun. A journal of no calls lends a spare.
   Call& begin();
   // Null when the entry has gone to a later call.
   Call* find(uint64_t number);

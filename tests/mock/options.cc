@@ -35,7 +35,8 @@ void read_limit(const cJSON* item, const std::string& place, Complaint& complain
   reader.choice("form", kLimitForms, &out->form);
   reader.number("retry_after_s", &out->retry_after_s, 0, kMillisecondsMax / 1000);
   reader.finish();
-  if (reader.has("every_ms") != reader.has("for_ms")) complaint.say(place, "needs both every_ms and for_ms, or neither");
+  if (reader.has("every_ms") != reader.has("for_ms"))
+    complaint.say(place, "needs both every_ms and for_ms, or neither");
   if (out->for_ms > out->every_ms) reader.wrong("for_ms", "must not be more than every_ms");
 }
 

@@ -1,5 +1,5 @@
-// Reads one JSON object key by key and complains about the first thing that is wrong: a wrong type, a value out of range,
-// and, at the end, a key that nobody asked for. Lives on the stack of options.cc.
+// Reads one JSON object key by key and complains about the first thing that is wrong: a wrong type, a value out of
+// range, and, at the end, a key that nobody asked for. Lives on the stack of options.cc.
 #pragma once
 
 #include <cjson/cJSON.h>

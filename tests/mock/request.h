@@ -1,5 +1,5 @@
-// What a mock reads of a request: the endpoint by the end of the path, and model, stream and a few more by a search of the
-// body, without a tree. Bodies of chat calls are kept in part only, so that 64 MiB cost nothing.
+// What a mock reads of a request: the endpoint by the end of the path, and model, stream and a few more by a
+// search of the body, without a tree. Bodies of chat calls are kept in part only, so that 64 MiB cost nothing.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,9 @@
 
 namespace lb::mock {
 
-enum class Endpoint : uint8_t { chat, completions, embeddings, responses, models, model, journal, control, about, unknown };
+enum class Endpoint : uint8_t { 
+  chat, completions, embeddings, responses, models, model, journal, control, about, unknown
+};
 
 Endpoint endpoint_of(std::string_view method, std::string_view path);
 bool counts_as_call(Endpoint endpoint);

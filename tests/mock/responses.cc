@@ -20,7 +20,8 @@ void Wording::response_object(std::string_view status, bool with_output, std::st
       "\",\"background\":false,\"error\":null,\"incomplete_details\":null,\"instructions\":null,"
       "\"max_output_tokens\":null,\"metadata\":{},\"model\":\"", ask_->model, "\",\"output\":[");
   if (with_output) response_item("completed", true, out);
-  *out += "],\"parallel_tool_calls\":true,\"previous_response_id\":null,\"reasoning\":{\"effort\":null,\"summary\":null},"
+  *out += "],\"parallel_tool_calls\":true,\"previous_response_id\":null,"
+          "\"reasoning\":{\"effort\":null,\"summary\":null},"
           "\"service_tier\":\"default\",\"store\":false,\"temperature\":1.0,\"text\":{\"format\":{\"type\":\"text\"}},"
           "\"tool_choice\":\"auto\",\"tools\":[],\"top_p\":1.0,\"truncation\":\"disabled\",\"usage\":";
   if (with_output && behaviour_->usage)

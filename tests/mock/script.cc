@@ -12,8 +12,9 @@ namespace lb::mock {
 namespace {
 
 constexpr double kMinuteMs = 60'000;
-constexpr std::string_view kHtml = "<html>\r\n<head><title>Error</title></head>\r\n<body>\r\n<center><h1>Error</h1></center>\r\n"
-                                   "<hr><center>mock</center>\r\n</body>\r\n</html>\r\n";
+constexpr std::string_view kHtml =
+    "<html>\r\n<head><title>Error</title></head>\r\n<body>\r\n<center><h1>Error</h1></center>\r\n"
+    "<hr><center>mock</center>\r\n</body>\r\n</html>\r\n";
 
 // "2", "0.25": no more digits than milliseconds need.
 std::string seconds(double value) {
@@ -100,7 +101,8 @@ double Script::wait_ms(const Behaviour& behaviour, double now_ms) {
     if (phase >= limit.every_ms - limit.for_ms) wait = limit.every_ms - phase;
   }
   if (limit.rpm == 0) return wait;
-  auto minute = std::find_if(minutes_.begin(), minutes_.end(), [&](const Minute& m) { return m.behaviour == &behaviour; });
+  const auto same = [&](const Minute& minute) { return minute.behaviour == &behaviour; };
+  auto minute = std::find_if(minutes_.begin(), minutes_.end(), same);
   if (minute == minutes_.end()) minute = minutes_.insert(minutes_.end(), {&behaviour, now_ms, 0});
   if (now_ms - minute->start_ms >= kMinuteMs) *minute = {&behaviour, now_ms, 0};
   if (minute->calls < limit.rpm) {
@@ -123,7 +125,9 @@ void Script::limit(double wait_ms, const Clock& now, Verdict* out) const {
       if (limit.retry_after_s) add(&out->headers, "retry-after: ", seconds(told_s), "\r\n");
       else add(&out->headers, "retry-after: ", static_cast<int64_t>(std::ceil(told_s)), "\r\n");
       break;
-    case LimitForm::ms: add(&out->headers, "retry-after-ms: ", static_cast<int64_t>(std::ceil(told_s * 1000)), "\r\n"); break;
+    case LimitForm::ms:
+      add(&out->headers, "retry-after-ms: ", static_cast<int64_t>(std::ceil(told_s * 1000)), "\r\n");
+      break;
     case LimitForm::date:
       add(&out->headers, "retry-after: ", http_date(now.wall_s + static_cast<int64_t>(std::ceil(told_s))), "\r\n");
       break;
@@ -142,7 +146,8 @@ void Script::fail(Verdict* out) {
   out->status = error.status.size() == 1 ? error.status[0] : error.status[faults_.below(error.status.size())];
   out->ready = true;
   if (error.retry_after_s) add(&out->headers, "retry-after: ", seconds(*error.retry_after_s), "\r\n");
-  const std::string message = error.message.empty() ? "The mock " + out->behaviour->name + " was told to fail." : error.message;
+  std::string message = error.message;
+  if (message.empty()) message = "The mock " + out->behaviour->name + " was told to fail.";
   switch (error.body) {
     case ErrorBody::json:
       out->content_type = "application/json";

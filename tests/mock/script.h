@@ -1,5 +1,6 @@
-// Decides what a mock makes of each call: whose turn it is among the overrides, and whether it is refused, limited, failed,
-// cut or stalled. Counts calls and windows; the clock is an argument, randomness is seeded. Owned by the mock's thread.
+// Decides what a mock makes of each call: whose turn it is among the overrides, and whether it is refused,
+// limited, failed, cut or stalled. Counts calls and windows; the clock is an argument, randomness is seeded. Owned
+// by the mock's thread.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +41,9 @@ class Script {
   bool admits(std::string_view header_lines) const;
   const std::shared_ptr<const Options>& options() const { return options_; }
   uint64_t id() { return ids_.next(); }
-  double jitter(const Behaviour& behaviour) { return behaviour.jitter_ms > 0 ? jitter_.unit() * behaviour.jitter_ms : 0; }
+  double jitter(const Behaviour& behaviour) {
+    return behaviour.jitter_ms > 0 ? jitter_.unit() * behaviour.jitter_ms : 0;
+  }
 
  private:
   struct Minute {

@@ -153,8 +153,8 @@ void Server::left(Connection& connection) {
 
 void Server::fall_silent(End how) {
   alive_ = false;
-  if (listener_)
-    uv_close(reinterpret_cast<uv_handle_t*>(listener_), [](uv_handle_t* handle) { delete reinterpret_cast<uv_tcp_t*>(handle); });
+  const auto gone = [](uv_handle_t* handle) { delete reinterpret_cast<uv_tcp_t*>(handle); };
+  if (listener_) uv_close(reinterpret_cast<uv_handle_t*>(listener_), gone);
   listener_ = nullptr;
   while (!connections_.empty()) connections_.back()->close(how, false, true);
 }

@@ -1,5 +1,5 @@
-// The mock itself: a loop on a thread of its own with a listener, its connections, the script and the journal. Other threads
-// reach it by `ask`, which waits for the loop to do it.
+// The mock itself: a loop on a thread of its own with a listener, its connections, the script and the journal.
+// Other threads reach it by `ask`, which waits for the loop to do it.
 #pragma once
 
 #include <uv.h>

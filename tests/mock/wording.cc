@@ -139,7 +139,8 @@ void Wording::embeddings(std::string* out) const {
   *out += "{\"object\":\"list\",\"data\":[";
   std::string bytes;
   for (uint32_t input = 0; input < ask_->inputs; input++) {
-    add(out, input ? "," : "", "{\"object\":\"embedding\",\"index\":", input, ",\"embedding\":", ask_->base64 ? "\"" : "[");
+    add(out, input ? "," : "", "{\"object\":\"embedding\",\"index\":", input, ",\"embedding\":",
+        ask_->base64 ? "\"" : "[");
     Rng rng(input + 1);  // The same input has the same vector in every mock.
     bytes.clear();
     for (uint32_t i = 0; i < dimensions; i++) {

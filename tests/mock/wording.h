@@ -1,5 +1,5 @@
-// What an OpenAI-style provider says: plain answers, events of streams, errors, lists of models. Pure: texts in, texts out.
-// One Wording serves one call; its room is used again by the next one on the connection.
+// What an OpenAI-style provider says: plain answers, events of streams, errors, lists of models. Pure: texts in,
+// texts out. One Wording serves one call; its room is used again by the next one on the connection.
 #pragma once
 
 #include <cstdint>
