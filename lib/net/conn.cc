@@ -117,6 +117,7 @@ void Loop::opened(Conn& conn) {
   conn.state = Conn::State::open;
   conn.setup.reset();
   arrive(Completion::Kind::connected, conn);
+  if (conn.wanted) read(conn.id, true);  // Asked for too early.
 }
 
 void Loop::broke(Conn& conn, int error) {
@@ -268,7 +269,7 @@ size_t Loop::write(ConnId id, Chain&& bytes) {
 // Sends what the socket takes, by no more calls than it needs. 0, or an errno.
 int Loop::send_some(int fd, Chain& bytes) {
   while (!bytes.empty()) {
-      std::array<iovec, kVectors> vectors;
+    std::array<iovec, kVectors> vectors;
     size_t offered = 0;
     ssize_t sent = send_front(fd, bytes, vectors, offered);
     if (sent < 0 && errno == EINTR) continue;

@@ -87,6 +87,7 @@ int Loop::open_handles() {
 
 Loop::~Loop() {
   if (!uv_) return;
+  PipeGuard guard;
   for (uint64_t id : listeners_.ids()) shut(*listeners_.find(id));
   for (uint64_t id : conns_.ids())
     if (find(id)) destroy(*conns_.find(id));

@@ -4,7 +4,7 @@
 //
 // One thread at a time, except for `stop` and `poke`. The host of the turns outlives the Loop. A socket that dies
 // raises no SIGPIPE where a write is sent at once; libuv's own queued writes may, so the thread of `run` must mask
-// SIGPIPE, and `turn_once` does it for its own length.
+// SIGPIPE, and `turn_once` and the destructor do it for their own length.
 #pragma once
 
 #include <uv.h>

@@ -206,6 +206,18 @@ void reads_of_a_turn_are_bounded(void**) {
   assert_true(most < 2 * Loop::kReadPerTurn);
 }
 
+// Before it is connected: then from its first byte on.
+void read_is_asked_for_early(void**) {
+  World world;
+  PeerListener listener;
+  ConnId conn = world.connect(listener.address);
+  world.net().read(conn, true);
+  Peer peer(listener.take());
+  peer.send("first");
+  world.until([&] { return world[conn].data == "first"; });
+  assert_true(world[conn].connected);
+}
+
 // Switched off and on within a turn: nothing is lost.
 void switching_loses_nothing(void**) {
   World world;
@@ -379,6 +391,7 @@ int main() {
       cmocka_unit_test(early_answer_survives_a_failed_write),
       cmocka_unit_test(read_off_pushes_back),
       cmocka_unit_test(reads_of_a_turn_are_bounded),
+      cmocka_unit_test(read_is_asked_for_early),
       cmocka_unit_test(switching_loses_nothing),
       cmocka_unit_test(close_flushes),
       cmocka_unit_test(close_lingers),
