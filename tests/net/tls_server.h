@@ -118,7 +118,7 @@ class TlsServer {
       ::close(fd);
       return;
     }
-    timeval patience{10, 0};
+    timeval patience{30, 0};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     mbedtls_net_context net{fd};
     Visit visit;

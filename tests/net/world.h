@@ -53,12 +53,12 @@ class World final : public TurnHost {
   void drop_loop() { loop_.reset(); }
   Seen& operator[](ConnId conn) { return seen[conn]; }
 
-  // Turns until `done`; fails the test after ten seconds.
+  // Turns until `done`; fails the test after half a minute.
   template <typename Done>
   void until(Done done) {
-    Instant end = Loop::now() + Duration::from_s(10);
+    Instant end = Loop::now() + Duration::from_s(30);
     while (!done()) {
-      if (Loop::now() > end) fail_msg("%s", "waited ten seconds in vain");
+      if (Loop::now() > end) fail_msg("%s", "waited half a minute in vain");
       turn(100);
     }
   }
@@ -203,7 +203,7 @@ class Peer {
   // What is there; waits for something, but not for ever. Empty: the end. "!": an error.
   std::string receive(size_t most = 65536) {
     pollfd ready{fd_, POLLIN, 0};
-    if (poll(&ready, 1, 10'000) != 1) return "?";
+    if (poll(&ready, 1, 30'000) != 1) return "?";
     std::string bytes(most, '\0');
     ssize_t n = recv(fd_, bytes.data(), most, 0);
     if (n < 0) return "!";
