@@ -100,6 +100,8 @@ class OpenAiAnswer {
   Sign typed_event(std::string_view type);
   Sign chunk();
   void read_usage();
+  void remember(std::string_view data);
+  bool like_last(std::string_view data) const;
 
   Form form_;
   bool responses_;
@@ -110,6 +112,8 @@ class OpenAiAnswer {
   uint64_t finished_ = 0;  // Choices that have had a finish reason.
   uint32_t malformed_ = 0;
   std::string error_text_;
+  // The last event of plain text, without its text: see like_last.
+  std::string before_text_, after_text_;
   Usage usage_;
   JsonScan scan_;
 };
