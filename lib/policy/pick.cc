@@ -18,13 +18,27 @@ double load(const Facts& facts) {
   return (static_cast<double>(facts.in_flight) + 1) / (facts.weight * headroom);
 }
 
+size_t draw(std::span<const TargetIndex> among, std::span<const Facts> facts, size_t but, Rng& rng) {
+  double sum = 0;
+  for (size_t i = 0; i < among.size(); i++)
+    if (i != but) sum += facts[among[i]].weight;
+  double left = rng.unit() * sum;
+  size_t last = kAnyPlace;  // Where rounding leaves a crumb.
+  for (size_t i = 0; i < among.size(); i++) {
+    if (i == but) continue;
+    last = i;
+    left -= facts[among[i]].weight;
+    if (left < 0) break;
+  }
+  LB_CHECK(last != kAnyPlace);
+  return last;
+}
+
 TargetIndex pick_p2c(std::span<const TargetIndex> among, std::span<const Facts> facts, Rng& rng) {
   LB_CHECK(!among.empty());
   if (among.size() == 1) return among.front();
-  // Distinct without a second try: the other is drawn from the places that are left.
-  size_t one = static_cast<size_t>(rng.below(among.size()));
-  size_t two = static_cast<size_t>(rng.below(among.size() - 1));
-  if (two >= one) two++;
+  size_t one = draw(among, facts, kAnyPlace, rng);
+  size_t two = draw(among, facts, one, rng);
   return better(among[one], among[two], facts);
 }
 

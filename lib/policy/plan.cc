@@ -11,13 +11,6 @@ namespace lb::policy {
 
 namespace {
 
-// A tier up to this size is scanned at once: that costs about what a few draws cost.
-constexpr size_t kScanMax = 8;
-
-// Draws for each of the two before the tier is scanned. With half of a tier out, one scan in about
-// eight picks; a tier in good health is never scanned.
-constexpr int kDraws = 4;
-
 struct View {
   std::span<const Facts> facts;
   std::span<const TargetIndex> tried;
@@ -36,46 +29,17 @@ struct View {
 
 using Tier = std::span<const TargetIndex>;
 
-// A member that may take the call and is not `other`, uniform among those; nothing if luck runs
-// out.
-std::optional<TargetIndex> draw(Tier tier, const View& view, std::optional<TargetIndex> other,
-                                Rng& rng) {
-  for (int i = 0; i < kDraws; i++) {
-    TargetIndex target = tier[static_cast<size_t>(rng.below(tier.size()))];
-    if (target != other && view.may_take(target)) return target;
-  }
-  return std::nullopt;
-}
-
-// p2c by drawing until two fit, so that a pick costs the same for ten targets and for a thousand.
-// Rejected draws leave the choice uniform among those that may take the call.
-std::optional<TargetIndex> draw_p2c(Tier tier, const View& view, Rng& rng) {
-  std::optional<TargetIndex> one = draw(tier, view, std::nullopt, rng);
-  if (!one) return std::nullopt;
-  std::optional<TargetIndex> two = draw(tier, view, one, rng);
-  if (!two) return std::nullopt;
-  return better(*one, *two, view.facts);
-}
-
-// p2c among all that fit, found by looking at each. The array is on the stack: no allocation when
-// picking.
-std::optional<TargetIndex> scan_p2c(Tier tier, const View& view, Rng& rng) {
+// The array is on the stack: no allocation when picking.
+std::optional<TargetIndex> pick(Balance balance, Tier tier, const View& view, Rng& rng) {
+  LB_CHECK(tier.size() <= kTargetsMax);
   std::array<TargetIndex, kTargetsMax> fit;
   size_t count = 0;
   for (TargetIndex target : tier)
     if (view.may_take(target)) fit[count++] = target;
   if (count == 0) return std::nullopt;
-  return pick_p2c(std::span(fit).first(count), view.facts, rng);
-}
-
-std::optional<TargetIndex> pick(Balance balance, Tier tier, const View& view, Rng& rng) {
-  LB_CHECK(tier.size() <= kTargetsMax);
   switch (balance) {
-    case Balance::p2c: {
-      if (tier.size() <= kScanMax) return scan_p2c(tier, view, rng);
-      std::optional<TargetIndex> drawn = draw_p2c(tier, view, rng);
-      return drawn ? drawn : scan_p2c(tier, view, rng);
-    }
+    case Balance::p2c:
+      return pick_p2c(std::span(fit).first(count), view.facts, rng);
   }
   return std::nullopt;
 }
