@@ -21,19 +21,24 @@ MOCKS = {
 def real_deployments():
     """Providers whose keys are in the environment, by APIs that speak OpenAI's dialect."""
     found = []
-    limits = {"rpm": 60}  # So that 300 calls cost cents.
-    if os.environ.get("OPENAI_API_KEY"):
-        found.append({"name": "openai", "url": "https://api.openai.com/v1", "key": {"env": "OPENAI_API_KEY"},
-                      "models": {MODEL: {"as": os.environ.get("OPENAI_MODEL", "gpt-4o-mini"), **limits}}})
-    if os.environ.get("ANTHROPIC_API_KEY"):
-        # Anthropic's endpoint for OpenAI SDKs; its own dialect is not spoken yet.
-        found.append({"name": "anthropic", "url": "https://api.anthropic.com/v1", "key": {"env": "ANTHROPIC_API_KEY"},
-                      "models": {MODEL: {"as": os.environ.get("ANTHROPIC_MODEL", "claude-haiku-4-5"), **limits}}})
-    endpoint = os.environ.get("AZURE_OPENAI_ENDPOINT")
-    if endpoint and os.environ.get("AZURE_OPENAI_API_KEY"):
-        found.append({"name": "azure", "url": endpoint.rstrip("/") + "/openai/v1",
-                      "headers": {"api-key": {"env": "AZURE_OPENAI_API_KEY"}},
-                      "models": {MODEL: {"as": os.environ.get("AZURE_OPENAI_DEPLOYMENT", "gpt-4o-mini"), **limits}}})
+
+    def add(name, url, model, **secrets):
+        # 60 calls a minute, so that all of them together cost cents.
+        found.append({"name": name, "url": url.rstrip("/"), **secrets, "models": {MODEL: {"as": model, "rpm": 60}}})
+
+    # Names as the SDKs and their documentation use them.
+    get = os.environ.get
+    if get("OPENAI_API_KEY"):
+        add("openai", get("OPENAI_BASE_URL") or "https://api.openai.com/v1", get("OPENAI_MODEL") or "gpt-4o-mini",
+            key={"env": "OPENAI_API_KEY"})
+    if get("ANTHROPIC_API_KEY"):
+        # Anthropic's endpoint for OpenAI's SDKs; its own dialect is not spoken yet.
+        base = get("ANTHROPIC_BASE_URL") or "https://api.anthropic.com"
+        add("anthropic", base.rstrip("/") + "/v1", get("ANTHROPIC_MODEL") or "claude-haiku-4-5",
+            key={"env": "ANTHROPIC_API_KEY"})
+    if get("AZURE_OPENAI_ENDPOINT") and get("AZURE_OPENAI_API_KEY"):
+        add("azure", get("AZURE_OPENAI_ENDPOINT").rstrip("/") + "/openai/v1",
+            get("AZURE_OPENAI_DEPLOYMENT") or "gpt-4o-mini", headers={"api-key": {"env": "AZURE_OPENAI_API_KEY"}})
     return found
 
 
