@@ -232,7 +232,7 @@ struct Http1Parser::Callbacks {
   }
   static int head_end(llhttp_t* parser) {
     State& s = of(parser);
-    parser->upgrade = 0;  // Nothing is upgraded here: the bytes stay HTTP.
+    parser->upgrade = 0;  // Nothing is upgraded here: the bytes stay HTTP, and CONNECT has the body it says it has.
     s.head_done = true;
     if (parser->http_major != 1) return s.fail(Fault::malformed, "the version is not HTTP/1.x");
     s.head.minor = parser->http_minor;
@@ -247,7 +247,6 @@ struct Http1Parser::Callbacks {
       if (s.skipped) return 1;
     }
     bool empty = !request && (s.no_body || s.head.status == 204 || s.head.status == 304);
-    if (empty) parser->flags |= F_SKIPBODY;
     s.has_length = parser->flags & F_CONTENT_LENGTH;
     s.length = s.has_length ? parser->content_length : 0;
     s.chunked = (parser->flags & F_CHUNKED) && !empty;
@@ -288,7 +287,8 @@ struct Http1Parser::Callbacks {
 };
 
 // The fields that frame. Of the transfer codings of RFC 9112 §6.1, llhttp lets more pass than the one that lb can take
-// off. Of `connection`, it does not see a `close` that has a tab behind it, nor one from HTTP/1.0 beside a `keep-alive`.
+// off, though not that one beside a content-length. Of `connection`, it does not see a `close` with a tab behind it,
+// nor one from HTTP/1.0 beside a `keep-alive`.
 int Http1Parser::State::check_fields() {
   bool coded = false, close = false, keep = false;
   for (const Head::Field& field : head.fields) {
@@ -302,7 +302,6 @@ int Http1Parser::State::check_fields() {
         keep = keep || iequals(option, "keep-alive");
       }
     } else if (iequals(field.name, "transfer-encoding")) {
-      if (has_length) return fail(Fault::malformed, "content-length and transfer-encoding exclude each other");
       if (head.minor == 0) return fail(Fault::malformed, "HTTP/1.0 has no transfer-encoding");
       // llhttp must have seen it too: it does not where a tab follows.
       if (coded || !iequals(field.value, "chunked") || !(parser.flags & F_CHUNKED))

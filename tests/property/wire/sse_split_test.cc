@@ -113,8 +113,8 @@ std::string random_stream(Rng& rng) {
 void small_streams_at_every_cut(void**) {
   for (std::string_view text :
        {"data: a\n\ndata: b\ndata: c\n\n", "event: x\r\ndata: a\r\n\r\n: c\r\n\r\ndata:b\r\n\r\n",
-        "data: a\r\rdata\rid: 3\r\r", "\xef\xbb\xbf" "data: a\r\n\n\r\n\r\rdata: q\r\n\r", "\r\n\r\ndata:x\n\r\n\r\n", "\r\r\r\n",
-        ":\n\n\xef\xbb\xbf\n\n", "\xef\xbb\xbf\n\n"}) {
+        "data: a\r\rdata\rid: 3\r\r", "\xef\xbb\xbf" "data: a\r\n\n\r\n\r\rdata: q\r\n\r", "\r\n\r\ndata:x\n\r\n\r\n",
+        "\r\r\r\n", ":\n\n\xef\xbb\xbf\n\n", "\xef\xbb\xbf\n\n"}) {
     std::string all = expected(text);
     assert_string_equal(parsed(text, lb::every_byte(text.size())).c_str(), all.c_str());
     for (size_t a = 0; a <= text.size(); a++)
