@@ -161,6 +161,7 @@ lb_status lb_queue_open(lb_engine* engine, const lb_queue_options* options, lb_q
 int32_t lb_queue_poll(lb_queue* queue, lb_event* out, size_t cap, int32_t timeout_ms) {
   if (!queue || !is_text(out, cap)) return LB_INVALID;
   if (queue->machine->forked()) return LB_FORKED;
+  if (queue->queue->pushes()) return LB_INVALID;
   return queue->queue->poll(out, cap, timeout_ms);
 }
 

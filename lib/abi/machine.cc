@@ -222,14 +222,21 @@ void Machine::turn(std::vector<Completion>& completions, Instant now) {
       gateway_->complete(completion);
   }
   bool more = run_commands(kCommandsPerTurn);
-  engine_->settle();
-  gateway_->flush();
+  settle();
   advance_close(now);
   publish();
   Instant next = std::min(engine_->next_wake(), gateway_->next_wake());
   if (closing_ && !closed_) next = std::min(next, drain_until_);
   loop_->wake_at(next);
   if (more) loop_->poke();
+}
+
+// Twice, for a client whose answer has been written may have its next request in hand.
+void Machine::settle() {
+  for (int i = 0; i < 2; i++) {
+    engine_->settle();
+    gateway_->flush();
+  }
 }
 
 // True: there may be more.
@@ -327,8 +334,7 @@ void Machine::advance_close(Instant now) {
 // Ends what is left, and says so on each queue.
 void Machine::cut() {
   engine_->close(true);
-  engine_->settle();
-  gateway_->flush();
+  settle();
   gateway_->close();
   engine_->settle();
   closed_ = true;

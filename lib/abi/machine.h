@@ -84,6 +84,7 @@ class Machine final : public TurnHost, public std::enable_shared_from_this<Machi
   bool in_turn() const { return owner_.load(std::memory_order_relaxed) == std::this_thread::get_id(); }
 
   // Within a turn.
+  void settle();
   bool run_commands(size_t limit);
   void run(Command& command);
   void begin_call(Command& command);
