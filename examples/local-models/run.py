@@ -2,7 +2,6 @@
 
 import json
 import pathlib
-import signal
 import subprocess
 import sys
 import threading
@@ -63,9 +62,10 @@ class Storm:
         self.client = client
         self.victim = victim
         self.lock = threading.Lock()
-        self.next = 0
+        self.started = {False: 0, True: 0}  # Plain, and streamed.
+        self.hold = False                   # No new streams for now.
         self.served = {}
-        self.streaming = {}  # Streams whose head has arrived and whose end has not: call number -> deployment.
+        self.streaming = {}  # Streams under way: call number -> deployment, None before it is known.
         self.done = 0
         self.killed_after = None
         self.failures = []
@@ -73,12 +73,15 @@ class Storm:
     def work(self):
         while True:
             with self.lock:
-                number = self.next
-                self.next += 1
-            if number >= CALLS:
-                return
+                number = sum(self.started.values())
+                if number >= CALLS:
+                    return
+                stream = not self.hold and self.started[True] < self.started[False]
+                self.started[stream] += 1
+                if stream:
+                    self.streaming[number] = None
             try:
-                by = self.call(number, stream=number % 2 == 1)
+                by = self.call(number, stream)
             except (openai.OpenAIError, AssertionError) as error:
                 with self.lock:
                     self.failures.append(f"call {number}: {error!r}")
@@ -108,20 +111,19 @@ class Storm:
         return by
 
     def kill(self):
-        """With calls on it, but with no stream of it half delivered: nobody can take over in mid-sentence."""
+        """With calls on it, but with no stream of it half delivered: nobody can take over in mid-sentence. So no new
+        streams begin until those under way on it are done; plain calls go on, and streams catch up afterwards."""
         while self.done < CALLS // 3:
             time.sleep(0.01)
-        while self.done < CALLS:
-            self.victim.send_signal(signal.SIGSTOP)
-            time.sleep(0.1)  # What it had sent before arrives, and is counted below.
+        self.hold = True
+        while True:
             with self.lock:
-                clear = "one" not in self.streaming.values()
-            if clear:
-                self.victim.kill()
-                self.killed_after = self.done
-                return
-            self.victim.send_signal(signal.SIGCONT)
-            time.sleep(0.02)
+                if not {"one", None} & set(self.streaming.values()):
+                    self.victim.kill()
+                    self.killed_after = self.done
+                    self.hold = False
+                    return
+            time.sleep(0.002)
 
     def go(self):
         threads = [threading.Thread(target=self.work) for _ in range(CONCURRENCY)]
@@ -157,7 +159,7 @@ def main():
         storm.go()
     finally:
         processes.end()
-    print(f"served by: {', '.join(f'{name} {count}' for name, count in sorted(storm.served.items()))}; "
+    print(f"{storm.started[True]} of them were streamed; served by: {', '.join(f'{name} {count}' for name, count in sorted(storm.served.items()))}; "
           f"\"one\" was killed after {storm.killed_after} calls")
     for failure in storm.failures:
         print(f"  {failure}")

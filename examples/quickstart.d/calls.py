@@ -18,11 +18,12 @@ class Run:
         self.total = total
         self.kill_at = total // 3
         self.lock = threading.Lock()
-        self.next = 0
+        self.started = {False: 0, True: 0}  # Plain, and streamed.
+        self.hold = False                   # No new streams for now.
         self.done = 0
         self.times = {}      # Of calls that ended well, by the deployment that served them.
         self.failures = []
-        self.streaming = {}  # Streams whose head has arrived and whose end has not: call number -> deployment.
+        self.streaming = {}  # Streams under way: call number -> deployment, None before it is known.
         self.news = ""
 
     def go(self):
@@ -51,13 +52,16 @@ class Run:
         connection = http.client.HTTPConnection(self.world.address, timeout=60)
         while True:
             with self.lock:
-                number = self.next
-                self.next += 1
-            if number >= self.total:
-                return connection.close()
+                number = sum(self.started.values())
+                if number >= self.total:
+                    return connection.close()
+                stream = not self.hold and self.started[True] < self.started[False]
+                self.started[stream] += 1
+                if stream:
+                    self.streaming[number] = None
             began = time.monotonic()
             try:
-                by = self.call(connection, number, stream=number % 2 == 1)
+                by = self.call(connection, number, stream)
                 fault = None
             except (OSError, http.client.HTTPException, ValueError) as error:
                 connection.close()
@@ -96,17 +100,16 @@ class Run:
 
     def kill_one(self):
         """Kills a deployment with calls on it, but with no stream of it half delivered: what callers have read of an
-        answer cannot be taken back, and lb does not pretend that another deployment's words continue it."""
+        answer cannot be taken back, and lb does not pretend that another deployment's words continue it. So no new
+        streams begin until those under way on it are done; plain calls go on, and streams catch up afterwards."""
         while self.done < self.kill_at:
             time.sleep(0.01)
-        while self.done < self.total:
-            self.world.freeze(DOOMED)
-            time.sleep(0.1)  # What it had sent before arrives, and is counted below.
+        self.hold = True
+        while True:
             with self.lock:
-                clear = DOOMED not in self.streaming.values()
-            if clear:
-                self.world.kill(DOOMED)
-                self.news = f"; {DOOMED} was killed after {self.done}"
-                return
-            self.world.thaw(DOOMED)
-            time.sleep(0.02)
+                if not {DOOMED, None} & set(self.streaming.values()):
+                    self.world.kill(DOOMED)
+                    self.news = f"; {DOOMED} was killed after {self.done}"
+                    self.hold = False
+                    return
+            time.sleep(0.002)

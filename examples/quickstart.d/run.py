@@ -42,8 +42,7 @@ def main():
         stats = world.stats()
     print()
     print_table(run, stats)
-    streamed = sum(1 for number in range(total) if number % 2)
-    print(f"\n  {total} calls, {streamed} of them streamed, in {run.seconds:.1f} s; "
+    print(f"\n  {total} calls, {run.started[True]} of them streamed, in {run.seconds:.1f} s; "
           f"attempts beyond the first: {stats['calls']['retries']}")
     print(f"  failed calls: {len(run.failures)}")
     for failure in run.failures[:5]:

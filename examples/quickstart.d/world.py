@@ -3,7 +3,6 @@
 import http.client
 import json
 import os
-import signal
 import subprocess
 
 MODEL = "quick"
@@ -91,12 +90,6 @@ class World:
             log = (self.folder / f"{name}.log").read_text()
             raise SystemExit(f"lb {arguments[0]} did not start: {log or line}")
         return line.split("listening on ")[1].strip()
-
-    def freeze(self, name):
-        self.processes[name].send_signal(signal.SIGSTOP)
-
-    def thaw(self, name):
-        self.processes[name].send_signal(signal.SIGCONT)
 
     def kill(self, name):
         self.processes[name].kill()
