@@ -50,7 +50,8 @@ class Chat(Case):
         mock = self.service("mock", "--options", '{"journal_body": 4096}', "--journal")
         url = f"http://{mock.address()}/v1"
         path = self.write(f'deployments: [{{name: a, url: "{url}", models: {{m: {{as: n}}}}}}]')
-        done = run("chat", path, "-m", "m", "--system", 'Be "brief".', "--max-tokens", "7", "-t", "0.5", "Grüß", "Gott")
+        options = ["--system", 'Be "brief".', "--max-tokens", "7", "-t", "0.5"]
+        done = run("chat", path, "-m", "m", *options, "Grüß", "Gott")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertTrue(done.stdout.startswith("mock:"), done.stdout)
         mock.kill(TERM)
