@@ -182,6 +182,20 @@ void json_nests_so_deep(void**) {
   assert_text(refusal(deep), ": the document: line 1 column 206: nested too deeply; write at most 200 levels");
 }
 
+// Aliases may nest where the text does not.
+void aliases_nest_so_deep(void**) {
+  auto nested = [](int levels) {
+    std::string text = "a0: &a0 x\n";
+    for (int i = 1; i <= levels; i++) {
+      std::string name = 'a' + std::to_string(i);
+      text += name + ": &" + name + " [*a" + std::to_string(i - 1) + "]\n";
+    }
+    return text;
+  };
+  assert_true(refusal(nested(199)).starts_with("/a0: unknown key"));
+  assert_text(refusal(nested(200)), ": the document: nested too deeply; write at most 200 levels");
+}
+
 void a_route_is_found(void**) {
   auto config = taken("deployments: [{name: a, kind: echo, models: [m, n]}]\nroutes: [{model: n}]");
   assert_text(config->find_route("m")->model, "m");
@@ -208,6 +222,7 @@ int main(int argc, char** argv) {
       cmocka_unit_test(lb::a_document_has_a_size),
       cmocka_unit_test(lb::a_document_is_utf8),
       cmocka_unit_test(lb::json_nests_so_deep),
+      cmocka_unit_test(lb::aliases_nest_so_deep),
       cmocka_unit_test(lb::a_route_is_found),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
