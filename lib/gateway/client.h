@@ -44,6 +44,7 @@ class Client {
   Client(GatewayContext& context, uint64_t id, ConnId conn);
   ~Client();
 
+  ConnId conn() const { return conn_; }
   void open();
   void on_read(const Chunk& chunk);
   void on_written(uint64_t bytes);

@@ -40,6 +40,14 @@ struct Gateway::State : GatewayContext {
     take(conn);
   }
 
+  // It went away while it was parked, or before it was adopted in this very turn.
+  void lost_early(ConnId conn) {
+    if (std::erase(parked, conn)) return;
+    for (uint64_t id : clients.ids())
+      if (Client* client = clients.find(id); client->conn() == conn) client->on_closed();
+    sweep();
+  }
+
   void accept_all(bool on) {
     if (accepting == on) return;
     accepting = on;
@@ -102,11 +110,7 @@ void Gateway::begin(Instant now) {
 void Gateway::complete(Completion& completion) {
   State& s = *state_;
   if (completion.kind == Completion::Kind::accepted) return s.accepted(completion.conn);
-  if (tag_owner(completion.tag) == Owner::listener) {
-    // It went away while it was parked.
-    std::erase(s.parked, completion.conn);
-    return;
-  }
+  if (tag_owner(completion.tag) == Owner::listener) return s.lost_early(completion.conn);
   Client* client = s.clients.find(tag_id(completion.tag));
   if (!client) return;  // Closed earlier in this turn.
   switch (completion.kind) {

@@ -28,6 +28,7 @@ class FakeNet final : public Net {
  public:
   struct Conn {
     uint64_t tag = 0;
+    bool adopted = false;
     bool reading = false;
     bool gone = false;         // Closed by lb, or lost.
     bool flushed = false;      // Closed with `flush`.
@@ -105,9 +106,13 @@ class FakeNet final : public Net {
     Port& port = ports.at(id);
     port.accepting = on;
     if (!on) return;
-    for (ConnId conn : std::exchange(port.backlog, {})) tell(Completion::Kind::accepted, conn);
+    for (ConnId conn : std::exchange(port.backlog, {}))
+      if (!conns.at(conn).gone) tell(Completion::Kind::accepted, conn);
   }
-  void adopt(ConnId id, uint64_t tag) override { conns.at(id).tag = tag; }
+  void adopt(ConnId id, uint64_t tag) override {
+    conns.at(id).tag = tag;
+    conns.at(id).adopted = true;
+  }
   void wake_at(Instant when) override { wake = when; }
 
   void tell(Completion::Kind kind, ConnId id) {
