@@ -1,7 +1,7 @@
 // The unmodified SDK of OpenAI for Node against `lb serve` over `lb mock`.
 //
-// node_test.mjs LB HERE     LB: the program. HERE: where world.json is, with the mocks and the routes. Prints "ok NAME" or
-// "not ok NAME" for each test. Run it from a folder with the SDK: modules are looked for beside the script.
+// node_test.mjs LB HERE     LB: the program. HERE: where world.json is, with the mocks and the routes. Prints "ok NAME"
+// or "not ok NAME" for each test. It has to lie in a folder with the SDK: modules are looked for beside the script.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";

@@ -1,6 +1,7 @@
 """The unmodified SDK of OpenAI for Python against `lb serve` over `lb mock`.
 
-python_test.py LB      LB: the program. Prints "ok NAME" or "not ok NAME" for each test; world.json has mocks and routes.
+python_test.py LB      LB: the program. Prints "ok NAME" or "not ok NAME" for each test. world.json has the mocks and
+the routes.
 """
 import asyncio
 import json
@@ -281,9 +282,9 @@ def callers_key_stays_here(world, client):
 
 
 TESTS = [
-    plain, streamed, completions, renamed, embeddings, responses, models, bad_request, unknown_model, all_limited, all_down,
-    upstream_key_refused, cut_before_the_head, broken_stream, complaint_in_a_stream, failover, nobody_listens,
-    abort_in_mid_stream, timeout_before_the_head, many_at_once, large_body, callers_key_stays_here,
+    plain, streamed, completions, renamed, embeddings, responses, models, bad_request, unknown_model, all_limited,
+    all_down, upstream_key_refused, cut_before_the_head, broken_stream, complaint_in_a_stream, failover,
+    nobody_listens, abort_in_mid_stream, timeout_before_the_head, many_at_once, large_body, callers_key_stays_here,
 ]
 
 
