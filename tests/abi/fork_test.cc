@@ -1,0 +1,103 @@
+// After fork: each function says FORKED in the child, none hangs, and the parent goes on as if nothing had been.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "host.h"
+
+namespace {
+
+using host::Host;
+
+// The number of the first function that did not behave; 0 when all did.
+int all_refuse(Host& h, lb_call call) {
+  std::string config = host::echo_config(), head = host::chat_head(), body = host::chat_body(false);
+  lb_error error = {sizeof error, 0, "", ""};
+  lb_event event;
+  lb_queue* queue = nullptr;
+  char address[32];
+  if (lb_queue_poll(h.queue, &event, 1, -1) != LB_FORKED) return 1;
+  if (lb_queue_open(h.engine, nullptr, &queue, &error) != LB_FORKED || error.status != LB_FORKED) return 2;
+  if (lb_queue_fd(h.queue) != -1) return 3;
+  if (lb_call_start(h.engine, h.queue, nullptr, head.data(), head.size(), body.data(), body.size(), &call, &error) != LB_FORKED)
+    return 4;
+  if (lb_call_credit(h.engine, call, 1) != LB_FORKED) return 5;
+  if (lb_call_cancel(h.engine, call) != LB_FORKED) return 6;
+  if (lb_engine_configure(h.engine, config.data(), config.size(), &error) != LB_FORKED) return 7;
+  if (lb_engine_address(h.engine, "default", 7, address, sizeof address) != LB_FORKED) return 8;
+  if (lb_engine_stats(h.engine, 0, nullptr) != nullptr) return 9;
+  if (lb_engine_turn(h.engine) != LB_FORKED) return 10;
+  if (lb_engine_fd(h.engine) != -1 || lb_engine_timeout_ms(h.engine) != -1) return 11;
+  if (lb_engine_close(h.engine, 0) != LB_FORKED) return 12;
+  lb_queue_close(h.queue);
+  lb_engine_free(h.engine);
+  return 0;
+}
+
+int exit_code_of(pid_t child) {
+  for (int i = 0; i < host::kPatienceMs; i++) {
+    int status = 0;
+    if (waitpid(child, &status, WNOHANG) == child) return WIFEXITED(status) ? WEXITSTATUS(status) : 100;
+    usleep(1000);
+  }
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+  return 101;  // It hung.
+}
+
+void fork_with(uint32_t flags) {
+  Host::Options options;
+  options.flags = flags;
+  Host h(host::echo_config(",\"delay_ms\":1"), options);
+  for (int round = 0; round < 10; round++) {
+    lb_call call = h.start(host::chat_body(true));
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) _exit(all_refuse(h, call));
+    assert_int_equal(exit_code_of(child), 0);
+    if (flags & LB_ENGINE_DRIVEN)
+      for (int i = 0; i < 10'000 && !h[call].done(); i++) {
+        lb_engine_turn(h.engine);
+        h.poll(1);
+      }
+    assert_int_equal(h.finish(call).status, LB_OK);
+  }
+}
+
+void test_fork(void**) { fork_with(0); }
+void test_fork_driven(void**) { fork_with(LB_ENGINE_DRIVEN); }
+
+// A child may have an engine of its own.
+void test_engine_after_fork(void**) {
+  Host parent(host::echo_config());
+  pid_t child = fork();
+  assert_true(child >= 0);
+  if (child == 0) {
+    lb_engine* engine = nullptr;
+    lb_queue* queue = nullptr;
+    std::string config = host::echo_config(), head = host::chat_head(), body = host::chat_body(false);
+    if (lb_engine_open(nullptr, config.data(), config.size(), &engine, nullptr) != LB_OK) _exit(1);
+    if (lb_queue_open(engine, nullptr, &queue, nullptr) != LB_OK) _exit(2);
+    lb_call call = 0;
+    if (lb_call_start(engine, queue, nullptr, head.data(), head.size(), body.data(), body.size(), &call, nullptr) != LB_OK)
+      _exit(3);
+    lb_event event = {};
+    while (event.kind != LB_EVENT_DONE)
+      if (lb_queue_poll(queue, &event, 1, host::kPatienceMs) != 1) _exit(4);
+    lb_queue_close(queue);
+    lb_engine_free(engine);
+    _exit(event.status == LB_OK ? 0 : 5);
+  }
+  assert_int_equal(exit_code_of(child), 0);
+  assert_int_equal(parent.finish(parent.start(host::chat_body(false))).status, LB_OK);
+}
+
+}  // namespace
+
+int main() {
+  const CMUnitTest tests[] = {
+      cmocka_unit_test(test_fork),
+      cmocka_unit_test(test_fork_driven),
+      cmocka_unit_test(test_engine_after_fork),
+  };
+  return cmocka_run_group_tests(tests, nullptr, nullptr);
+}
