@@ -98,7 +98,7 @@ class JsonScan {
   // Makes ready for another document with the same paths; keeps its memory.
   void reset();
 
-  // The top-level value has ended (only white space may follow). A bare number has no end of its own: white space.
+  // The top-level value has ended (only white space may follow). A bare number or literal ends by what follows it.
   bool complete() const;
   bool faulty() const;
   bool is_object() const;  // The top-level value is an object.

@@ -92,7 +92,8 @@ void it_agrees_with_a_list_of_charges(void**) {
     int64_t now = static_cast<int64_t>(rng.below(100)) * kSecond;
     auto expected = [&](int64_t when) {
       int64_t sum = 0;
-      for (const Charge& charge : list) sum += when / kSecond - charge.second < MinuteWindow::kSlots ? charge.amount : 0;
+      for (const Charge& charge : list)
+        sum += when / kSecond - charge.second < MinuteWindow::kSlots ? charge.amount : 0;
       return sum;
     };
     for (int step = 0; step < 500; step++) {

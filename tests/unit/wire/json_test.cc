@@ -45,7 +45,8 @@ Error refused(std::string_view text) {
 std::string printed(std::string_view text) { return parsed(text).root().print(); }
 
 void a_tree_is_read(void**) {
-  JsonDocument document = parsed(R"({"name":"east","port":8080,"on":true,"off":false,"none":null,"list":[1,"two",[]]})");
+  JsonDocument document =
+      parsed(R"({"name":"east","port":8080,"on":true,"off":false,"none":null,"list":[1,"two",[]]})");
   JsonView root = document.root();
   assert_true(root.is_object() && root.present());
   assert_int_equal(root.size(), 6);

@@ -78,7 +78,8 @@ void retry_after_in_each_form(void**) {
   assert_int_equal(told({{"retry-after", kDate}, {"date", "Sun, 06 Nov 1994 08:49:07 GMT"}}), 30 * kSecond);
   assert_int_equal(told({{"retry-after", kDate}}, "", kDateSeconds - 5), 5 * kSecond);
   // The clock of the one who sent it, not ours.
-  assert_int_equal(told({{"retry-after", kDate}, {"date", "Sun Nov  6 08:49:27 1994"}}, "", 1'700'000'000), 10 * kSecond);
+  assert_int_equal(told({{"retry-after", kDate}, {"date", "Sun Nov  6 08:49:27 1994"}}, "", 1'700'000'000),
+      10 * kSecond);
   assert_int_equal(told({{"retry-after", kDate}}, "", kDateSeconds + 5), 0);  // Past.
   assert_int_equal(told({{"retry-after", kDate}}), -1);                       // No clock at all.
   for (const char* text : {"", "soon", "nan", "inf", "-inf", "1e999", "1,5"})
@@ -136,7 +137,8 @@ void the_reset_of_what_is_exhausted(void**) {
 
 void random_values_do_no_harm(void**) {
   constexpr std::string_view kBytes = "0123456789.-+eEsmhdnu :,GMTSunNov";
-  const char* const names[] = {"retry-after", "retry-after-ms", "date", "x-ratelimit-remaining-a", "x-ratelimit-reset-a"};
+  const char* const names[] = {"retry-after", "retry-after-ms", "date", "x-ratelimit-remaining-a",
+      "x-ratelimit-reset-a"};
   for (uint64_t seed = 1; seed <= 20'000; seed++) {
     lb::Rng rng(seed);
     Head head;
@@ -146,7 +148,8 @@ void random_values_do_no_harm(void**) {
       if (rng.below(4) == 0) value = "0";
       head.add(name, value);
     }
-    std::optional<Duration> wait = told_wait(head, head.get("date"), static_cast<int64_t>(rng.below(2) * 1'700'000'000));
+    int64_t now = rng.below(2) ? 1'700'000'000 : 0;
+    std::optional<Duration> wait = told_wait(head, head.get("date"), now);
     if (wait) assert_true(wait->ns >= 0 && wait->ns <= kRetryAfterMax.ns);
     std::string date = kDate;
     date[rng.below(date.size())] = static_cast<char>(rng.next());

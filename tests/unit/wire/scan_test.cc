@@ -207,7 +207,8 @@ void faults_of_structure(void**) {
 }
 
 void what_is_not_ended_is_not_complete(void**) {
-  for (const char* text : {"", " ", "{", "[", "{\"a", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":\"", "{\"a\":\"\\", "[1,",
+  for (const char* text : {"", " ", "{", "[", "{\"a", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":\"", "{\"a\":\"\\",
+                           "[1,",
                            "[[]", "\"abc", "\"abc\\\""}) {
     JsonScan scan = read(text);
     assert_false(scan.faulty());
@@ -307,7 +308,8 @@ void integers_are_whole_and_not_negative(void**) {
 
 void reset_forgets_all(void**) {
   JsonScan scan(kScan);
-  for (const char* before : {R"({"model":"a","stream":true,"a":{"b":{"c":1}}})", R"({"model":"a\)", "{]", R"({"mod)", "[1"}) {
+  for (const char* before : {R"({"model":"a","stream":true,"a":{"b":{"c":1}}})", R"({"model":"a\)", "{]", R"({"mod)",
+      "[1"}) {
     scan.feed(before);
     scan.reset();
     assert_string_equal(shown(scan).c_str(), scanned("").c_str());
