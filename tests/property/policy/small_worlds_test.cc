@@ -29,14 +29,14 @@ struct State {
   bool tried = false;
 };
 
-// In; out for 5 ms; out for 9. Free; half used; full until 3 ms; full until 7. No slots; one left; none left.
+// In; out for 3 ms; out for 9. Free; half used; full until 3 ms; full until 7. No slots; one left; none left.
 State state_of(size_t number) {
   auto digit = [&](size_t base) {
     size_t out = number % base;
     number /= base;
     return out;
   };
-  constexpr std::array<int64_t, 3> kOpen{0, 5, 9};
+  constexpr std::array<int64_t, 3> kOpen{0, 3, 9};
   constexpr std::array<int64_t, 4> kFrees{0, 0, 3, 7};
   constexpr std::array<double, 4> kUsed{0, 0.5, 1, 1};
   State state;

@@ -117,6 +117,13 @@ void the_longest_obstacle_counts(void**) {
   assert_waits(world, Instant::never(), Status::LIMITED);
 }
 
+void nobody_waits_for_the_past(void**) {
+  World world({{0}}, 1);
+  world.facts[0].utilisation = 1;
+  world.facts[0].frees_at = later(-5);
+  assert_waits(world, kNow, Status::LIMITED);
+}
+
 // Nothing tells when a call in flight ends.
 void full_slots_wait_for_ever(void**) {
   World world({{0, 1}}, 2);
@@ -159,6 +166,7 @@ int main() {
       cmocka_unit_test(slots_are_counted),           cmocka_unit_test(none_is_tried_twice),
       cmocka_unit_test(an_empty_plan_is_rejected),   cmocka_unit_test(waits_for_the_earliest),
       cmocka_unit_test(the_longest_obstacle_counts), cmocka_unit_test(full_slots_wait_for_ever),
+      cmocka_unit_test(nobody_waits_for_the_past),
       cmocka_unit_test(below_one_there_is_room),     cmocka_unit_test(in_a_large_tier_the_only_one_is_found),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
