@@ -55,7 +55,7 @@ void write_secret(JsonWriter& json, const Row& row) {
     json.begin_object().key("type").value("object").key("additionalProperties").value(false);
     json.key("required").begin_array().value(source).end_array();
     json.key("properties").begin_object().key(source).begin_object().key("type").value("string");
-    json.end_object().end_object().end_object();
+    json.key("minLength").value(uint64_t{1}).end_object().end_object().end_object();
   }
   json.end_array();
 }
@@ -93,9 +93,12 @@ void write_type(JsonWriter& json, const Row& row) {
     case Type::choice: return write_choices(json, row);
     case Type::secret: case Type::pem: return write_secret(json, row);
     case Type::name:
-      json.key("pattern").value("^[A-Za-z0-9._:/@-]+$");
-      [[fallthrough]];
-    case Type::string: case Type::url: case Type::address:
+      json.key("type").value("string").key("pattern").value("^[A-Za-z0-9._:/@-]+$");
+      return write_bounds(json, row, "minLength", "maxLength");
+    case Type::url:
+      json.key("type").value("string").key("pattern").value("^[Hh][Tt][Tt][Pp][Ss]?://");
+      return write_bounds(json, row, "minLength", "maxLength");
+    case Type::string: case Type::address:
       json.key("type").value("string");
       return write_bounds(json, row, "minLength", "maxLength");
   }
