@@ -264,7 +264,10 @@ void Client::on_written(uint64_t bytes) {
 // holds no more than the window and they.
 void Client::credit() {
   uint64_t keep = std::min<uint64_t>(owed_, unsent());
-  if (call_ && owed_ > keep) context_.engine.credit(call_, owed_ - keep);
+  if (call_ && owed_ > keep) {
+    context_.stirred = true;
+    context_.engine.credit(call_, owed_ - keep);
+  }
   owed_ = keep;
 }
 

@@ -9,9 +9,6 @@ namespace lb {
 
 namespace {
 
-// What most heads have room in: taken for the next request when the engine has taken the last.
-constexpr size_t kFieldsReserved = 24;
-
 bool has_one_host(const Head& head) {
   return std::count_if(head.fields.begin(), head.fields.end(),
                        [](const Head::Field& field) { return iequals(field.name, "host"); }) == 1;
@@ -193,11 +190,11 @@ void Client::start_call(CallSpec&& spec) {
   spec.sink = &context_.sink;
   spec.user_data = id_;
   spec.head = std::move(parser_.head());
-  parser_.head().fields.reserve(kFieldsReserved);
   if (std::string_view target = origin_form(spec.head.target); target.size() != spec.head.target.size())
     spec.head.target = std::string(target);
   spec.body_complete = body_done_;
   if (parser_.has_length()) spec.body_length = parser_.length();
+  context_.stirred = true;
   Result<CallId> call = context_.engine.start(std::move(spec));
   if (!call.ok()) {
     Status status = call.error().status;
@@ -291,6 +288,7 @@ void Client::finish_request() {
 void Client::drop_call() {
   if (!call_) return;
   context_.meter.gone++;
+  context_.stirred = true;
   context_.engine.cancel(std::exchange(call_, 0));
 }
 

@@ -44,6 +44,7 @@ struct GatewayContext {
   size_t busy = 0;              // Clients with a request in flight or an unsent answer.
   std::vector<uint64_t> dirty;  // Clients with something to write, or to do after a write.
   std::vector<uint64_t> gone;   // To be removed once nothing of theirs is running.
+  bool stirred = false;         // The engine has been told something since this was last cleared.
   std::vector<Http1Parser::Piece> pieces;  // Scratch of the request path.
   GatewayMeter meter;
 };

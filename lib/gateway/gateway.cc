@@ -20,6 +20,7 @@ struct Gateway::State : GatewayContext {
   // has stopped by then, so they are few.
   std::deque<ConnId> parked;
   bool accepting = true;
+  bool again = false;  // The last flush had something for the engine to settle.
 
   bool full() const { return open >= limits.connections || clients.full(); }
 
@@ -144,11 +145,14 @@ void Gateway::deliver(std::vector<Event>& events) {
 
 void Gateway::flush() {
   State& s = *state_;
+  s.stirred = false;
   s.write_out();
+  s.again = s.stirred;
   if (!s.draining) s.fill_room();
 }
 
-Instant Gateway::next_wake() const { return state_->timers.next(); }
+// A client whose answer has been written may have had its next request in hand: that call wants another turn.
+Instant Gateway::next_wake() const { return state_->again ? state_->now : state_->timers.next(); }
 
 void Gateway::drain(Instant now) {
   State& s = *state_;

@@ -138,6 +138,21 @@ void a_client_that_takes_nothing_gets_no_more_answers(void**) {
   assert_int_equal(answered, 550);
 }
 
+// Its last request is begun by the flush at the end of the turn, behind the settling of the engine.
+void a_request_in_hand_wants_another_turn(void**) {
+  World w;
+  ConnId client = w.dial();
+  std::string many;
+  size_t count = 1;
+  for (size_t bytes = 0; bytes < Client::kUnsentMax; count++, bytes += w.gateway->stats_prometheus().size())
+    many += get("/metrics");
+  w.send(client, many + post("[]"));
+  std::vector<Answer> answers = w.answers(client);
+  assert_int_equal(answers.size(), count);
+  assert_int_equal(answers.back().status, 400);
+  w.assert_at_rest();
+}
+
 // --- Bodies ---
 
 void expect_100_is_answered_when_the_body_is_wanted(void**) {
@@ -528,6 +543,7 @@ int main() {
       cmocka_unit_test(pipelined_requests_are_answered_in_order),
       cmocka_unit_test(the_backlog_is_bounded),
       cmocka_unit_test(a_client_that_takes_nothing_gets_no_more_answers),
+      cmocka_unit_test(a_request_in_hand_wants_another_turn),
       cmocka_unit_test(expect_100_is_answered_when_the_body_is_wanted),
       cmocka_unit_test(body_bytes_is_the_bound_of_a_body),
       cmocka_unit_test(a_body_goes_on_while_its_upstream_takes_it),
