@@ -12,7 +12,7 @@ namespace lb {
 
 namespace {
 
-// A name of the greatest length, each letter as \uXXXX.
+// A name of the greatest length, each letter as \uXXXX. A key that is cut here is too long to match anything.
 constexpr size_t kKeyMax = 6 * ScanPaths::kNameMax;
 // Frames that need no second allocation: few requests or answers are deeper, schemas of tools aside.
 constexpr size_t kFramesReserved = 12;
@@ -176,7 +176,6 @@ void JsonScan::end_key(std::string_view last_part) {
   if (node < 0) return;
   std::string_view raw = last_part;
   if (!key_.empty()) raw = key_.append(last_part.substr(0, kKeyMax + 1));
-  if (raw.size() > kKeyMax) return;
   key_node_ = raw.find('\\') == raw.npos ? paths_->child(node, raw) : paths_->child(node, unescape(raw));
 }
 

@@ -145,7 +145,7 @@ void random_values_do_no_harm(void**) {
     for (const char* name : names) {
       std::string value(rng.below(32), ' ');
       for (char& c : value) c = kBytes[rng.below(kBytes.size())];
-      if (rng.below(4) == 0) value = "0";
+      if (rng.below(4) == 0) value.assign(1, '0');
       head.add(name, value);
     }
     int64_t now = rng.below(2) ? 1'700'000'000 : 0;
