@@ -128,6 +128,7 @@ void Client::after_pieces() {
   if (phase_ != Phase::active) return;
   if (body_done_) {
     read_due_ = Instant::never();
+    read(backlog_.size() < kBacklogMax);  // It may have been paused before its last bytes, and its end must be seen.
     if (answered_) finish_request();
     return;
   }
@@ -270,7 +271,7 @@ void Client::on_read_due() {
 
 void Client::drain() {
   bool resting = phase_ == Phase::idle || (phase_ == Phase::head && !parser_.started());
-  if (resting && backlog_.empty()) finish();
+  if (resting) finish();
 }
 
 void Client::abort() { leave(false); }
@@ -282,7 +283,6 @@ void Client::finish_request() {
   parser_.next();
   served_ = true;
   read_due_ = context_.now + context_.limits.idle_timeout;
-  read(backlog_.size() < kBacklogMax);
 }
 
 void Client::drop_call() {
@@ -307,7 +307,6 @@ void Client::leave(bool flush) {
   set_phase(Phase::gone);
   context_.open--;
   context_.net.close(conn_, flush);
-  context_.timers.disarm(timer_);
   context_.gone.push_back(id_);
 }
 

@@ -94,8 +94,7 @@ Status Gateway::configure(const Config& config, Instant now, Error* why) {
   s.limits = config.limits;
   if (!s.accepting)
     for (const Listener& listener : s.listeners) s.net.accept(listener.id, false);
-  s.fill_room();
-  return Status::OK;
+  return Status::OK;  // Room that is made is filled by the flush.
 }
 
 void Gateway::begin(Instant now) {

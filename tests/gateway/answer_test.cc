@@ -246,6 +246,23 @@ void a_client_that_takes_nothing_is_given_up(void**) {
   w.assert_at_rest();
 }
 
+// What is added behind it is no progress.
+void a_client_that_takes_nothing_is_given_up_in_mid_stream(void**) {
+  World w(http_config("limits: {body_timeout_ms: 3000}\n"));
+  ConnId client = asked(w, kStream);
+  w.net.conns[client].room = 0;
+  w.send(w.upstream(), kEvents + event("a"));
+  for (int i = 0; i < 2; i++) {
+    w.pass(Duration::from_ms(1000));
+    w.send(w.upstream(), event("b"));
+  }
+  w.pass(Duration::from_ms(999));
+  assert_false(w.gone(client));
+  w.pass(Duration::from_ms(1));
+  assert_true(w.gone(client));
+  w.assert_at_rest();
+}
+
 void a_last_answer_is_sent_before_the_connection_ends(void**) {
   World w(http_config());
   ConnId client = asked(w, kChat, "connection: close\r\n");
@@ -300,6 +317,7 @@ int main() {
       cmocka_unit_test(a_body_that_breaks_is_short_of_its_length),
       cmocka_unit_test(a_slow_client_stops_its_upstream),
       cmocka_unit_test(a_client_that_takes_nothing_is_given_up),
+      cmocka_unit_test(a_client_that_takes_nothing_is_given_up_in_mid_stream),
       cmocka_unit_test(a_last_answer_is_sent_before_the_connection_ends),
       cmocka_unit_test(what_is_held_follows_in_the_same_turn),
       cmocka_unit_test(credentials_and_lb_fields_stay_here),

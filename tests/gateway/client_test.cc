@@ -268,24 +268,64 @@ void an_early_answer_and_the_rest_of_the_body(void**) {
   w.assert_at_rest();
 }
 
-void an_answer_frees_a_client_whose_body_was_paused(void**) {
-  World w(http_config("routes: [{model: m, replay_bytes: 1000}]\n"));
-  ConnId client = w.dial();
-  const std::string request = post(body_of(700'000));
+// Brings a client to where its upstream takes no more of a body of that size; says how much it has sent.
+size_t send_until_paused(World& w, ConnId client, const std::string& request) {
   size_t sent = 64 * 1024;
   w.send(client, request.substr(0, sent));
   w.net.conns[w.upstream()].room = 0;
   w.connected(w.upstream());
   for (; w.reading(client); sent += 64 * 1024) w.send(client, request.substr(sent, 64 * 1024));
-  assert_true(sent < request.size() - Client::kDrainMax);
+  return sent;
+}
+
+void an_answer_frees_a_client_whose_body_was_paused(void**) {
+  const std::string config = http_config("routes: [{model: m, replay_bytes: 1000}]\n");
   std::string error = "{\"error\":{\"message\":\"too long\"}}";
-  w.send(w.upstream(), "HTTP/1.1 413 Too Large\r\ncontent-type: application/json\r\ncontent-length: " +
-                           std::to_string(error.size()) + "\r\n\r\n" + error);
+  std::string refusal = "HTTP/1.1 413 Too Large\r\ncontent-type: application/json\r\ncontent-length: " +
+                        std::to_string(error.size()) + "\r\n\r\n" + error;
+  World w(config);
+  ConnId client = w.dial();
+  size_t sent = send_until_paused(w, client, post(body_of(700'000)));
+  assert_true(sent < 700'000 - Client::kDrainMax);
+  w.send(w.upstream(), refusal);
   Answer answer = w.answer(client);
   assert_int_equal(answer.status, 413);
   assert_text(answer.body, error);
   assert_text(answer.field("connection"), "close");
   assert_true(w.gone(client) && w.net.conns[client].flushed);
+  w.assert_at_rest();
+  // With little left to come the connection goes on.
+  World other(config);
+  client = other.dial();
+  std::string request = post(body_of(sent + 10'000));
+  assert_int_equal(send_until_paused(other, client, request), sent);
+  other.send(other.upstream(), refusal);
+  assert_true(other.answer(client).keep_alive);
+  other.send(client, request.substr(sent) + get("/healthz"));
+  assert_text(other.answer(client).body, "ok\n");
+  other.assert_at_rest();
+}
+
+void the_end_of_a_client_is_seen_behind_a_paused_body(void**) {
+  const std::string config = http_config("routes: [{model: m, replay_bytes: 1000}]\n");
+  World measured(config);
+  size_t sent = send_until_paused(measured, measured.dial(), post(body_of(700'000)));
+  World w(config);
+  ConnId client = w.dial();
+  std::string request = post(body_of(sent + 1000));
+  std::string first = request.substr(0, sent - 64 * 1024);
+  w.send(client, first.substr(0, 64 * 1024));
+  w.net.conns[w.upstream()].room = 0;
+  w.connected(w.upstream());
+  for (size_t at = 64 * 1024; at < first.size(); at += 64 * 1024) w.send(client, first.substr(at, 64 * 1024));
+  assert_true(w.reading(client));
+  // The piece that pauses it and the last one come in the same turn.
+  w.push(client, request.substr(first.size(), 64 * 1024));
+  w.push(client, request.substr(sent));
+  w.turn();
+  assert_int_equal(w.engine->calls(), 1);
+  w.end(client);
+  assert_true(w.gone(client));
   w.assert_at_rest();
 }
 
@@ -331,12 +371,28 @@ void a_body_that_breaks_off_its_form_cancels_the_call(void**) {
   World w(http_config());
   ConnId client = w.dial();
   std::string request = chunked(kChat + std::string(100, ' '), 50);
-  w.send(client, request.substr(0, 160));
+  w.send(client, request.substr(0, request.find("\r\n\r\n") + 4 + 4 + 50 + 2));  // One chunk.
   w.connected(w.upstream());
   assert_int_equal(w.engine->calls(), 1);
-  w.send(client, "\r\nnot a chunk\r\n");
-  assert_int_equal(w.answer(client).status, 400);
+  w.send(client, "not a chunk\r\n");
+  Answer answer = w.answer(client);
+  assert_int_equal(answer.status, 400);
+  assert_text(error_member(answer, "code"), "malformed");
   assert_true(w.gone(client) && w.gone(w.upstream()));
+  w.assert_at_rest();
+}
+
+void a_request_that_fails_in_the_turn_of_its_answer_has_one(void**) {
+  World w(http_config());
+  ConnId client = w.dial();
+  std::string request = chunked(kChat + std::string(100, ' '), 50);
+  w.send(client, request.substr(0, request.find("\r\n\r\n") + 4 + 4 + 50 + 2));  // One chunk.
+  w.connected(w.upstream());
+  w.push(w.upstream(), "HTTP/1.1 422 Bad\r\ncontent-length: 2\r\n\r\n{}");
+  w.push(client, "not a chunk\r\n");
+  w.turn();
+  assert_int_equal(w.answer(client).status, 400);
+  assert_true(w.gone(client));
   w.assert_at_rest();
 }
 
@@ -549,8 +605,10 @@ int main() {
       cmocka_unit_test(a_body_goes_on_while_its_upstream_takes_it),
       cmocka_unit_test(an_early_answer_and_the_rest_of_the_body),
       cmocka_unit_test(an_answer_frees_a_client_whose_body_was_paused),
+      cmocka_unit_test(the_end_of_a_client_is_seen_behind_a_paused_body),
       cmocka_unit_test(malformed_requests),
       cmocka_unit_test(a_body_that_breaks_off_its_form_cancels_the_call),
+      cmocka_unit_test(a_request_that_fails_in_the_turn_of_its_answer_has_one),
       cmocka_unit_test(head_bytes_is_the_bound_of_a_head),
       cmocka_unit_test(unknown_paths_and_methods),
       cmocka_unit_test(absolute_targets_keep_their_query),

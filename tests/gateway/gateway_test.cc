@@ -40,6 +40,7 @@ void a_burst_beyond_the_bound_waits(void**) {
   std::vector<ConnId> all;
   for (int i = 0; i < 5; i++) all.push_back(w.net.dial(address));  // Accepted in one turn.
   w.turn();
+  assert_has(w.gateway->stats_json(), "\"open\":2,");
   for (ConnId client : all) w.push(client, get("/healthz", "connection: close\r\n"));
   w.turn();
   // Each that is served makes room for the next, in their order.
@@ -73,6 +74,18 @@ void a_reload_moves_the_bound(void**) {
   assert_int_equal(w.answer(second).status, 200);
   w.send(first, get("/healthz"));
   assert_int_equal(w.answer(first).status, 200);
+}
+
+void a_listener_opened_at_the_bound_pauses_too(void**) {
+  World w(echo_config("limits: {connections: 1}\n"));
+  ConnId first = w.dial();
+  auto next = configuration(
+      "listen: [{address: '127.0.0.1:0'}, {name: b, address: '127.0.0.1:9'}]\n"
+      "deployments:\n  - {name: east, kind: echo}\nlimits: {connections: 1}\n");
+  assert_int_equal(w.gateway->configure(*next, w.now, nullptr), Status::OK);
+  for (auto& [id, port] : w.net.ports) assert_false(port.accepting);
+  w.end(first);
+  for (auto& [id, port] : w.net.ports) assert_true(port.accepting);
 }
 
 void many_connections_come_and_go(void**) {
@@ -130,6 +143,15 @@ void draining_ends_what_rests_and_finishes_the_rest(void**) {
   w.end(w.upstream(1));
   assert_true(w.answer(streaming).whole && w.gone(streaming));
   w.assert_at_rest();
+}
+
+void a_client_that_comes_while_draining_is_closed(void**) {
+  World w;
+  ConnId late = w.net.dial(w.gateway->address("").value());
+  w.gateway->drain(w.now);
+  w.turn();
+  assert_true(w.gone(late));
+  assert_true(w.gateway->idle());
 }
 
 void readiness_while_draining(void**) {
@@ -192,8 +214,10 @@ int main() {
       cmocka_unit_test(a_burst_beyond_the_bound_waits),
       cmocka_unit_test(one_that_leaves_while_it_waits_is_forgotten),
       cmocka_unit_test(a_reload_moves_the_bound),
+      cmocka_unit_test(a_listener_opened_at_the_bound_pauses_too),
       cmocka_unit_test(many_connections_come_and_go),
       cmocka_unit_test(draining_ends_what_rests_and_finishes_the_rest),
+      cmocka_unit_test(a_client_that_comes_while_draining_is_closed),
       cmocka_unit_test(readiness_while_draining),
       cmocka_unit_test(an_engine_that_closes_is_503),
       cmocka_unit_test(closing_ends_everything_at_once),

@@ -94,7 +94,7 @@ class FakeNet final : public Net {
   }
   Result<ListenerId> listen(uint64_t tag, const Address& address) override {
     Address bound = address;
-    if (address.port == 0) bound.port = ++ports_;
+    if (address.port == 0 && address.family != Address::Family::local) bound.port = ++ports_;
     for (auto& [id, port] : ports)
       if (port.open && port.address == bound) return Error{Status::CONFIG, "", to_string(bound) + " is in use"};
     ports[++ids_] = {tag, bound, true, true, {}};
