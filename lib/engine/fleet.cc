@@ -31,44 +31,48 @@ std::shared_ptr<const TlsSpec> tls_spec(const Deployment& deployment) {
 
 }  // namespace
 
-UpstreamIndex Fleet::place_upstream(const std::shared_ptr<const Config>& config,
-                                    const Deployment& deployment) {
-  std::string identity = upstream_identity(deployment);
-  size_t place = upstreams_.size();
-  for (size_t i = 0; i < upstreams_.size(); i++) {
-    Upstream& upstream = *upstreams_[i];
-    if (upstream.live && upstream.identity == identity) {
-      upstream.config = config;
-      upstream.deployment = &deployment;
-      return static_cast<UpstreamIndex>(i);
+// Where an entry of that identity is, or may be put: the live one of the same identity, else an unused place, else the end.
+template <typename Entry>
+size_t Fleet::Places::take(const std::vector<std::unique_ptr<Entry>>& entries, const std::string& identity) {
+  if (!listed_) {
+    listed_ = true;
+    for (size_t i = entries.size(); i-- > 0;) {
+      if (entries[i]->live)
+        live_.emplace(entries[i]->identity, i);
+      else if (entries[i]->in_flight == 0)
+        unused_.push_back(i);
     }
-    if (!upstream.live && upstream.in_flight == 0 && place == upstreams_.size()) place = i;
   }
+  auto [place, fresh] = live_.try_emplace(identity, entries.size());
+  if (fresh && !unused_.empty()) {
+    place->second = unused_.back();
+    unused_.pop_back();
+  }
+  return place->second;
+}
+
+UpstreamIndex Fleet::place_upstream(const std::shared_ptr<const Config>& config, const Deployment& deployment,
+                                    Places& places) {
+  std::string identity = upstream_identity(deployment);
+  size_t place = places.take(upstreams_, identity);
   if (place == upstreams_.size()) upstreams_.emplace_back();
-  upstreams_[place] = std::make_unique<Upstream>();
-  Upstream& fresh = *upstreams_[place];
-  fresh.identity = std::move(identity);
-  fresh.config = config;
-  fresh.deployment = &deployment;
-  fresh.tls = tls_spec(deployment);
-  fresh.live = true;
+  if (!upstreams_[place] || !upstreams_[place]->live) {
+    upstreams_[place] = std::make_unique<Upstream>();
+    upstreams_[place]->identity = std::move(identity);
+    upstreams_[place]->tls = tls_spec(deployment);
+    upstreams_[place]->live = true;
+  }
+  upstreams_[place]->config = config;
+  upstreams_[place]->deployment = &deployment;
   return static_cast<UpstreamIndex>(place);
 }
 
-policy::TargetIndex Fleet::place_target(UpstreamIndex upstream, const Deployment& deployment,
-                                        std::string_view model) {
+policy::TargetIndex Fleet::place_target(UpstreamIndex upstream, const Deployment& deployment, std::string_view model,
+                                        Places& places) {
   const ModelConfig* entry = deployment.find_model(model);
   std::string key = deployment.models.empty() ? "*" : std::string(model);
   std::string identity = upstreams_[upstream]->identity + '\n' + key;
-  size_t place = targets_.size();
-  for (size_t i = 0; i < targets_.size(); i++) {
-    Target& target = *targets_[i];
-    if (target.live && target.identity == identity) {
-      place = i;
-      break;
-    }
-    if (!target.live && target.in_flight == 0 && place == targets_.size()) place = i;
-  }
+  size_t place = places.take(targets_, identity);
   if (place == targets_.size()) {
     targets_.emplace_back();
     facts_.emplace_back();
@@ -88,8 +92,9 @@ policy::TargetIndex Fleet::place_target(UpstreamIndex upstream, const Deployment
 std::vector<UpstreamIndex> Fleet::configure(std::shared_ptr<const Config> config) {
   auto world = std::make_shared<World>();
   world->config = config;
+  Places upstream_places, target_places;
   for (const Deployment& deployment : config->deployments)
-    world->upstreams.push_back(place_upstream(config, deployment));
+    world->upstreams.push_back(place_upstream(config, deployment, upstream_places));
   for (const Route& route : config->routes) {
     policy::Plan plan;
     plan.balance = route.balance;
@@ -97,7 +102,7 @@ std::vector<UpstreamIndex> Fleet::configure(std::shared_ptr<const Config> config
       std::vector<policy::TargetIndex>& targets = plan.tiers.emplace_back();
       for (uint32_t index : tier)
         targets.push_back(
-            place_target(world->upstreams[index], config->deployments[index], route.model));
+            place_target(world->upstreams[index], config->deployments[index], route.model, target_places));
       world->targets.insert(world->targets.end(), targets.begin(), targets.end());
     }
     world->plans.push_back(std::move(plan));

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "config/config.h"
@@ -77,9 +78,22 @@ class Fleet {
   std::span<const policy::Facts> facts(const policy::Plan& plan, uint64_t tokens, Instant now);
 
  private:
-  UpstreamIndex place_upstream(const std::shared_ptr<const Config>& config, const Deployment& deployment);
-  policy::TargetIndex place_target(UpstreamIndex upstream, const Deployment& deployment,
-                                   std::string_view model);
+  // Finds places by identity while one configuration is being placed.
+  class Places {
+   public:
+    template <typename Entry>
+    size_t take(const std::vector<std::unique_ptr<Entry>>& entries, const std::string& identity);
+
+   private:
+    bool listed_ = false;
+    std::unordered_map<std::string, size_t> live_;
+    std::vector<size_t> unused_;
+  };
+
+  UpstreamIndex place_upstream(const std::shared_ptr<const Config>& config, const Deployment& deployment,
+                               Places& places);
+  policy::TargetIndex place_target(UpstreamIndex upstream, const Deployment& deployment, std::string_view model,
+                                   Places& places);
   std::vector<UpstreamIndex> mark();
 
   std::shared_ptr<const World> world_;
