@@ -193,8 +193,10 @@ enum {
   LB_FIELD_RESERVED = 65536
 };
 
-LB_API int32_t lb_event_u64(const lb_event *event, uint32_t field, uint64_t *out);                   /* [any][cb] 1 if it has it. */
-LB_API int32_t lb_event_text(const lb_event *event, uint32_t field, const char **out, size_t *len);  /* [any][cb] Lent like data. */
+/* [any][cb] 1 and the value when the event has that field, else 0. */
+LB_API int32_t lb_event_u64(const lb_event *event, uint32_t field, uint64_t *out);
+/* [any][cb] The same for texts, which are lent like data. */
+LB_API int32_t lb_event_text(const lb_event *event, uint32_t field, const char **out, size_t *len);
 
 typedef struct lb_queue_options {
   uint32_t struct_size;

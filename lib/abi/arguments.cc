@@ -15,7 +15,8 @@ constexpr uint32_t kCallFlags = LB_CALL_ATTEMPTS;
 constexpr uint32_t kCallsMax = Slab<int>::kSlotsMax;  // What the engine's table of calls can hold.
 
 std::optional<Error> unsupported(const char* what, uint64_t value) {
-  return Error{Status::UNSUPPORTED, "", std::string(what) + " " + std::to_string(value) + " is not known to this build"};
+  std::string text = std::string(what) + " " + std::to_string(value);
+  return Error{Status::UNSUPPORTED, "", text + " is not known to this build"};
 }
 
 }  // namespace

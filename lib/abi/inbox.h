@@ -1,5 +1,5 @@
-// What other threads want of the engine: a list of commands under a mutex, with one coalesced poke, and the table of the
-// calls that are in flight, from which ids are given out before the engine has heard of the call. Belongs to the
+// What other threads want of the engine: a list of commands under a mutex, with one coalesced poke, and the table of
+// the calls that are in flight, from which ids are given out before the engine has heard of the call. Belongs to the
 // Machine; any thread.
 #pragma once
 

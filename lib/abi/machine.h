@@ -30,7 +30,7 @@ namespace lb {
 
 class Machine final : public TurnHost, public std::enable_shared_from_this<Machine> {
  public:
-  // Commands that one turn runs; the rest waits for the next, so that sockets are not starved. Ours: some 100 us of work.
+  // Commands that one turn runs; the rest waits for the next, so that sockets are not starved. Ours: some 100 us.
   static constexpr size_t kCommandsPerTurn = 1024;
   // lb.h names it.
   static constexpr uint32_t kCallsMaxDefault = 65'536;

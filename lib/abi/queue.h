@@ -1,9 +1,9 @@
-// The completion queue behind lb_queue: the engine's thread puts a turn's events in, one thread of the host takes them
-// out in batches. Events lie in an intrusive list, not in a ring: what bounds it is the credit of the calls, and it must
-// be able to hold all of that. LOG events have no credit, so they have a bound of their own.
+// The completion queue behind lb_queue: the engine's thread puts a turn's events in, one thread of the host takes
+// them out in batches. Events lie in an intrusive list, not in a ring: what bounds it is the credit of the calls, and
+// it must be able to hold all of that. LOG events have no credit, so they have a bound of their own.
 //
-// Shared by the handle of the host and the Machine, whichever lives longer. The functions say on which thread they run;
-// the mutex is held for list work only, never while a function of the host runs.
+// Shared by the handle of the host and the Machine, whichever lives longer. The functions say on which thread they
+// run; the mutex is held for list work only, never while a function of the host runs.
 #pragma once
 
 #include <condition_variable>

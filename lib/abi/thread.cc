@@ -24,8 +24,8 @@ void* run(void* given) {
   return nullptr;
 }
 
-// All that come from outside, SIGPIPE among them. Faults of the thread itself stay deliverable: blocked, they would kill
-// the process without the host's crash reporter.
+// All that come from outside, SIGPIPE among them. Faults of the thread itself stay deliverable: blocked, they would
+// kill the process without the host's crash reporter.
 sigset_t asynchronous_signals() {
   sigset_t set;
   sigfillset(&set);

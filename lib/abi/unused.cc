@@ -3,12 +3,12 @@
 // uv_spawn, uv_os_environ, handles that pass descriptors, and UDP, of which lb uses none.
 extern "C" {
 
-extern char* const* const uv_unused_environ;
-extern void* const uv_unused_stderr;
-extern const unsigned char uv_unused_in6addr_any[16];
+extern char* const* const unused_environ;
+extern void* const unused_stderr;
+extern const unsigned char unused_in6addr_any[16];
 
-char* const* const uv_unused_environ = nullptr;
-void* const uv_unused_stderr = nullptr;
-const unsigned char uv_unused_in6addr_any[16] = {};
+char* const* const unused_environ = nullptr;
+void* const unused_stderr = nullptr;
+const unsigned char unused_in6addr_any[16] = {};
 
 }  // extern "C"

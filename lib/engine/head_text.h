@@ -10,8 +10,8 @@
 
 namespace lb {
 
-// With or without the blank line at its end. INVALID when it is not a request head, longer than `bytes_max`, or names no
-// operation that the engine has.
+// With or without the blank line at its end. INVALID when it is not a request head, longer than `bytes_max`, or names
+// no operation that the engine has.
 Result<Head> parse_head_text(std::string_view text, uint32_t bytes_max);
 
 }  // namespace lb

@@ -176,8 +176,8 @@ void test_cancel_at_once(void**) {
 }
 
 void test_cancel_while_waiting(void**) {
-  Host h("{\"deployments\":[{\"name\":\"e\",\"kind\":\"echo\",\"delay_ms\":3600000,\"models\":{\"m\":{\"concurrency\":1}}}],"
-         "\"routes\":[{\"model\":\"m\",\"wait_ms\":3600000}]}");
+  Host h("{\"deployments\":[{\"name\":\"e\",\"kind\":\"echo\",\"delay_ms\":3600000,"
+         "\"models\":{\"m\":{\"concurrency\":1}}}],\"routes\":[{\"model\":\"m\",\"wait_ms\":3600000}]}");
   lb_call running = h.start(host::chat_body(true));
   lb_call waiting = h.start(host::chat_body(true));
   while (!strstr(h.stats().c_str(), "\"waiting\":1")) h.poll(1);
@@ -279,16 +279,19 @@ void test_option_structs(void**) {
 void test_arguments(void**) {
   Host h(host::echo_config());
   Host other(host::echo_config());
-  lb_call call = 0;
   std::string head = host::chat_head();
   lb_error error = {sizeof error, 0, "", ""};
-  assert_int_equal(lb_call_start(h.engine, other.queue, nullptr, head.data(), head.size(), "", 0, &call, &error), LB_INVALID);
+  lb_call call = 0;
+  auto start = [&](lb_engine* engine, lb_queue* queue, const char* text, const void* body, lb_call* out) {
+    return lb_call_start(engine, queue, nullptr, text, head.size(), body, 1, out, &error);
+  };
+  assert_int_equal(start(h.engine, other.queue, head.data(), "", &call), LB_INVALID);
   assert_non_null(strstr(error.message, "another engine"));
-  assert_int_equal(lb_call_start(nullptr, h.queue, nullptr, head.data(), head.size(), "", 0, &call, nullptr), LB_INVALID);
-  assert_int_equal(lb_call_start(h.engine, nullptr, nullptr, head.data(), head.size(), "", 0, &call, nullptr), LB_INVALID);
-  assert_int_equal(lb_call_start(h.engine, h.queue, nullptr, nullptr, 5, "", 0, &call, nullptr), LB_INVALID);
-  assert_int_equal(lb_call_start(h.engine, h.queue, nullptr, head.data(), head.size(), nullptr, 1, &call, nullptr), LB_INVALID);
-  assert_int_equal(lb_call_start(h.engine, h.queue, nullptr, head.data(), head.size(), "", 0, nullptr, nullptr), LB_INVALID);
+  assert_int_equal(start(nullptr, h.queue, head.data(), "", &call), LB_INVALID);
+  assert_int_equal(start(h.engine, nullptr, head.data(), "", &call), LB_INVALID);
+  assert_int_equal(start(h.engine, h.queue, nullptr, "", &call), LB_INVALID);
+  assert_int_equal(start(h.engine, h.queue, head.data(), nullptr, &call), LB_INVALID);
+  assert_int_equal(start(h.engine, h.queue, head.data(), "", nullptr), LB_INVALID);
   assert_int_equal(lb_call_credit(nullptr, 1, 1), LB_INVALID);
   assert_int_equal(lb_call_cancel(nullptr, 1), LB_INVALID);
   lb_event event = {};

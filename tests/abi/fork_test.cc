@@ -10,7 +10,7 @@ using host::Host;
 
 // The number of the first function that did not behave; 0 when all did.
 int all_refuse(Host& h, lb_call call) {
-  std::string config = host::echo_config(), head = host::chat_head(), body = host::chat_body(false);
+  std::string config = host::echo_config(), body = host::chat_body(false);
   lb_error error = {sizeof error, 0, "", ""};
   lb_event event;
   lb_queue* queue = nullptr;
@@ -18,8 +18,7 @@ int all_refuse(Host& h, lb_call call) {
   if (lb_queue_poll(h.queue, &event, 1, -1) != LB_FORKED) return 1;
   if (lb_queue_open(h.engine, nullptr, &queue, &error) != LB_FORKED || error.status != LB_FORKED) return 2;
   if (lb_queue_fd(h.queue) != -1) return 3;
-  if (lb_call_start(h.engine, h.queue, nullptr, head.data(), head.size(), body.data(), body.size(), &call, &error) != LB_FORKED)
-    return 4;
+  if (host::start_on(h.engine, h.queue, body, &call) != LB_FORKED) return 4;
   if (lb_call_credit(h.engine, call, 1) != LB_FORKED) return 5;
   if (lb_call_cancel(h.engine, call) != LB_FORKED) return 6;
   if (lb_engine_configure(h.engine, config.data(), config.size(), &error) != LB_FORKED) return 7;
@@ -74,12 +73,10 @@ void test_engine_after_fork(void**) {
   if (child == 0) {
     lb_engine* engine = nullptr;
     lb_queue* queue = nullptr;
-    std::string config = host::echo_config(), head = host::chat_head(), body = host::chat_body(false);
+    std::string config = host::echo_config();
     if (lb_engine_open(nullptr, config.data(), config.size(), &engine, nullptr) != LB_OK) _exit(1);
     if (lb_queue_open(engine, nullptr, &queue, nullptr) != LB_OK) _exit(2);
-    lb_call call = 0;
-    if (lb_call_start(engine, queue, nullptr, head.data(), head.size(), body.data(), body.size(), &call, nullptr) != LB_OK)
-      _exit(3);
+    if (host::start_on(engine, queue, host::chat_body(false)) != LB_OK) _exit(3);
     lb_event event = {};
     while (event.kind != LB_EVENT_DONE)
       if (lb_queue_poll(queue, &event, 1, host::kPatienceMs) != 1) _exit(4);

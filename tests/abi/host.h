@@ -121,6 +121,15 @@ class Record {
   }
 };
 
+// lb_call_start with the usual head.
+inline lb_status start_on(lb_engine* engine, lb_queue* queue, const std::string& body, lb_call* call = nullptr,
+                          const lb_call_options* options = nullptr) {
+  std::string head = chat_head();
+  lb_call unused = 0;
+  return lb_call_start(engine, queue, options, head.data(), head.size(), body.data(), body.size(),
+                       call ? call : &unused, nullptr);
+}
+
 class Host {
  public:
   struct Options {
@@ -144,11 +153,12 @@ class Host {
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
-  lb_call start(const std::string& body, const lb_call_options* options = nullptr, const std::string& head = chat_head()) {
+  lb_call start(const std::string& body, const lb_call_options* options = nullptr,
+                const std::string& head = chat_head()) {
     lb_call call = 0;
     lb_error error = {sizeof error, 0, "", ""};
-    if (lb_call_start(engine, queue, options, head.data(), head.size(), body.data(), body.size(), &call, &error) != LB_OK)
-      fail_msg("lb_call_start: %s", error.message);
+    lb_call_start(engine, queue, options, head.data(), head.size(), body.data(), body.size(), &call, &error);
+    if (error.status != LB_OK) fail_msg("lb_call_start: %s", error.message);
     assert_true(call != 0);
     return call;
   }

@@ -183,40 +183,35 @@ void test_close_stops_deliver(void**) {
 }
 
 // From the engine's own thread: the engine detaches, the queue lets go.
-struct Suicide {
-  lb_engine* engine = nullptr;
-  lb_queue* queue = nullptr;
-  bool queue_too = false;
+struct Leaver {
+  std::atomic<lb_engine*> engine{nullptr};  // What to free, once the test is ready for it.
+  lb_queue* queue = nullptr;                // What to close, too.
   std::atomic<bool> ended{false};
 };
 
-void end_it(void* ctx, const lb_event*, size_t) {
-  auto* self = static_cast<Suicide*>(ctx);
-  if (!self->engine) return;
-  if (self->queue_too) {
-    lb_queue_close(self->queue);
-    self->queue = nullptr;
-  }
-  lb_engine_free(self->engine);
-  self->engine = nullptr;
+void leave(void* ctx, const lb_event*, size_t) {
+  auto* self = static_cast<Leaver*>(ctx);
+  lb_engine* engine = self->engine.exchange(nullptr);
+  if (!engine) return;
+  if (self->queue) lb_queue_close(self->queue);
+  lb_engine_free(engine);
   self->ended = true;
 }
 
 void free_within(uint32_t flags, bool queue_too) {
-  Suicide self;
-  self.queue_too = queue_too;
+  Leaver self;
   Host::Options no_queue;
   no_queue.queue = false;
   no_queue.flags = flags;
-  Host h(host::echo_config(), no_queue);
+  Host h(host::echo_config(",\"delay_ms\":1,\"events\":100000"), no_queue);
   lb_queue_options options = {};
   options.struct_size = sizeof options;
-  options.deliver = end_it;
+  options.deliver = leave;
   options.ctx = &self;
   assert_int_equal(lb_queue_open(h.engine, &options, &h.queue, nullptr), LB_OK);
+  if (queue_too) self.queue = h.queue;
+  h.start(host::chat_body(true));
   self.engine = h.engine;
-  self.queue = h.queue;
-  h.start(host::chat_body(false));
   auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   while (!self.ended && std::chrono::steady_clock::now() < end) {
     if (flags & LB_ENGINE_DRIVEN)
@@ -226,8 +221,7 @@ void free_within(uint32_t flags, bool queue_too) {
   }
   assert_true(self.ended);
   h.engine = nullptr;
-  if (queue_too) h.queue = nullptr;
-  lb_queue_close(h.queue);
+  if (!queue_too) lb_queue_close(h.queue);
   h.queue = nullptr;
   usleep(20'000);  // The detached thread ends; a sanitizer would see what it touches.
 }
@@ -330,15 +324,30 @@ void test_blocking_poll(void**) {
   while (!h[call].done()) assert_true(h.poll(-1) > 0);
 }
 
+// 'S' when the thread waits for something.
+char state_of(int thread) {
+  char path[64], text[512] = "";
+  snprintf(path, sizeof path, "/proc/self/task/%d/stat", thread);
+  FILE* file = fopen(path, "r");
+  if (file) {
+    if (fread(text, 1, sizeof text - 1, file) == 0) text[0] = 0;
+    fclose(file);
+  }
+  const char* name_end = strrchr(text, ')');
+  return name_end ? name_end[2] : '?';
+}
+
 // A thread that waits in poll leaves it when another closes the queue.
 void test_close_wakes_poll(void**) {
   Host h(host::echo_config());
-  std::atomic<int> result{1};
+  std::atomic<int> result{1}, poller_id{0};
   lb_queue* queue = h.queue;
   std::thread poller([&] {
     lb_event event;
+    poller_id = gettid();
     result = lb_queue_poll(queue, &event, 1, -1);
   });
+  while (poller_id == 0 || state_of(poller_id) != 'S') usleep(1000);
   usleep(20'000);
   lb_queue_close(h.queue);
   h.queue = nullptr;
@@ -356,7 +365,7 @@ void test_close_cancels(void**) {
   std::string head = host::chat_head(), body = host::chat_body(true);
   lb_call calls[2];
   for (lb_call& call : calls)
-    assert_int_equal(lb_call_start(h.engine, second, nullptr, head.data(), head.size(), body.data(), body.size(), &call, nullptr), LB_OK);
+    assert_int_equal(host::start_on(h.engine, second, body, &call), LB_OK);
   assert_int_equal(h.try_start(body, head), LB_FULL);
   lb_queue_close(second);
   auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
@@ -368,12 +377,11 @@ void test_close_cancels(void**) {
 void test_several_queues(void**) {
   Host h(host::echo_config());
   lb_queue* queues[8];
-  std::string head = host::chat_head(), body = host::chat_body(false);
+  std::string body = host::chat_body(false);
   for (int i = 0; i < 8; i++) {
     assert_int_equal(lb_queue_open(h.engine, nullptr, &queues[i], nullptr), LB_OK);
     lb_call_options options = host::call_options(LB_DELIVER_WHOLE, static_cast<uint64_t>(i));
-    lb_call call;
-    assert_int_equal(lb_call_start(h.engine, queues[i], &options, head.data(), head.size(), body.data(), body.size(), &call, nullptr), LB_OK);
+    assert_int_equal(host::start_on(h.engine, queues[i], body, nullptr, &options), LB_OK);
   }
   for (int i = 7; i >= 0; i--) {
     host::Record record;
@@ -394,11 +402,10 @@ void test_logs(void**) {
   Host h(host::echo_config(), options);
   lb_queue* second = nullptr;
   assert_int_equal(lb_queue_open(h.engine, nullptr, &second, nullptr), LB_OK);
-  std::string head = host::chat_head(), body = host::chat_body(false, "unknown");
+  std::string body = host::chat_body(false, "unknown");
   const size_t bound = 1024, extra = 10;  // Queue::kLogsMax.
   for (size_t i = 0; i < bound + extra; i++) {
-    lb_call call;
-    assert_int_equal(lb_call_start(h.engine, second, nullptr, head.data(), head.size(), body.data(), body.size(), &call, nullptr), LB_OK);
+    assert_int_equal(host::start_on(h.engine, second, body), LB_OK);
     lb_event event;
     do assert_int_equal(lb_queue_poll(second, &event, 1, host::kPatienceMs), 1);
     while (event.kind != LB_EVENT_DONE);
@@ -411,8 +418,7 @@ void test_logs(void**) {
     logs++;
   }
   assert_int_equal(logs, bound);
-  lb_call call;
-  assert_int_equal(lb_call_start(h.engine, second, nullptr, head.data(), head.size(), body.data(), body.size(), &call, nullptr), LB_OK);
+  assert_int_equal(host::start_on(h.engine, second, body), LB_OK);
   h.until([&] { return h[0].logs.size() >= 2; });
   assert_non_null(strstr(h[0].logs[0].c_str(), "\"count\":10}"));
   assert_non_null(strstr(h[0].logs[1].c_str(), "call failed"));

@@ -24,15 +24,12 @@ struct Shared {
 };
 
 void start_calls(Shared& shared, int seed) {
-  std::string head = host::chat_head();
   for (int i = 0; i < kCallsEach; i++) {
     std::string body = host::chat_body(i % 2 == 0);
     lb_call_options options = host::call_options(static_cast<uint32_t>(i % 3), static_cast<uint64_t>(i));
     options.window_bytes = i % 5 == 0 ? 1 : 0;
     lb_call call = 0;
-    lb_status status = lb_call_start(shared.engine, shared.queue, &options, head.data(), head.size(), body.data(),
-                                     body.size(), &call, nullptr);
-    if (status != LB_OK) continue;
+    if (host::start_on(shared.engine, shared.queue, body, &call, &options) != LB_OK) continue;
     shared.started++;
     if ((i + seed) % 4 == 0) lb_call_cancel(shared.engine, call);
     lb_call_credit(shared.engine, call, 1);
@@ -59,13 +56,11 @@ void reload(Shared& shared) {
 }
 
 void open_queues(Shared& shared) {
-  std::string head = host::chat_head(), body = host::chat_body(true);
+  std::string body = host::chat_body(true);
   while (!shared.ending) {
     lb_queue* queue = nullptr;
     if (lb_queue_open(shared.engine, nullptr, &queue, nullptr) != LB_OK) return;
-    lb_call call = 0;
-    for (int i = 0; i < 3; i++)
-      lb_call_start(shared.engine, queue, nullptr, head.data(), head.size(), body.data(), body.size(), &call, nullptr);
+    for (int i = 0; i < 3; i++) host::start_on(shared.engine, queue, body);
     lb_event event;
     lb_queue_poll(queue, &event, 1, 1);
     lb_queue_close(queue);
@@ -79,7 +74,8 @@ void test_hammer(void**) {
   shared.queue = h.queue;
   std::vector<std::thread> threads;
   for (int i = 0; i < kThreads; i++) threads.emplace_back(start_calls, std::ref(shared), i);
-  std::thread around(look_around, std::ref(shared)), reloading(reload, std::ref(shared)), queues(open_queues, std::ref(shared));
+  std::thread around(look_around, std::ref(shared)), reloading(reload, std::ref(shared));
+  std::thread queues(open_queues, std::ref(shared));
   h.until([&] { return shared.working == 0 && h.record.done == static_cast<size_t>(shared.started); });
   shared.ending = true;
   for (std::thread& thread : threads) thread.join();
@@ -100,10 +96,7 @@ void test_full_is_exact(void**) {
   for (int i = 0; i < kThreads; i++)
     threads.emplace_back([&] {
       for (int j = 0; j < 5; j++) {
-        lb_call call = 0;
-        std::string head = host::chat_head(), body = host::chat_body(true);
-        lb_status status =
-            lb_call_start(h.engine, h.queue, nullptr, head.data(), head.size(), body.data(), body.size(), &call, nullptr);
+        lb_status status = host::start_on(h.engine, h.queue, host::chat_body(true));
         (status == LB_OK ? taken : refused)++;
       }
     });

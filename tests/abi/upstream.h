@@ -1,5 +1,5 @@
-// A scripted upstream on a plain socket: takes one connection after the other, reads a request head, sends what the test
-// gave it, and then holds the connection until the other side closes it or the test ends.
+// A scripted upstream on a plain socket: takes one connection after the other, reads a request head, sends what the
+// test gave it, and then holds the connection until the other side closes it or the test ends.
 #pragma once
 
 #include <arpa/inet.h>
@@ -22,7 +22,8 @@ class Upstream {
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     auto* generic = reinterpret_cast<sockaddr*>(&address);
     socklen_t size = sizeof address;
-    if (bind(listener_, generic, size) != 0 || listen(listener_, 16) != 0 || getsockname(listener_, generic, &size) != 0)
+    if (bind(listener_, generic, size) != 0 || listen(listener_, 16) != 0 ||
+        getsockname(listener_, generic, &size) != 0)
       abort();
     port_ = ntohs(address.sin_port);
     thread_ = std::thread([this] { serve(); });
