@@ -44,7 +44,7 @@ int main(int argc, char** argv) {
   std::vector<uint64_t> seeds;
   uint64_t from = 1, count = 0;
   bool verbose = false;
-  for (int i = 1; i < argc; i++) {
+  for (int i = 1; i < argc; i += 2) {
     const char* value = i + 1 < argc ? argv[i + 1] : "";
     if (!std::strcmp(argv[i], "--seed")) {
       seeds.push_back(std::strtoull(value, nullptr, 10));
@@ -62,7 +62,6 @@ int main(int argc, char** argv) {
       std::fprintf(stderr, "usage: lb_sim [--seed N] [--seeds COUNT [--from N]] [--file FILE]\n");
       return 2;
     }
-    i++;
   }
   for (uint64_t i = 0; i < count; i++) seeds.push_back(from + i);
   int broken = 0;

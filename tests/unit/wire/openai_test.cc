@@ -339,6 +339,7 @@ void every_choice_must_finish(void**) {
                           R"({"index":1,"delta":{"content":"b"},"finish_reason":null}]})");
   assert_stream(a + both, "cc malformed 0 usage - - - ");
   assert_stream(a + both + b_ends, "ccc malformed 0 usage - - - ");
+  assert_stream(both + a + a_ends, "ccc malformed 0 usage - - - ");
   assert_stream(a + both + b_ends + kDone, "cccl finished malformed 0 usage - - - ");
 }
 
@@ -467,7 +468,8 @@ void errors_in_a_body_are_told_at_once(void**) {
 void no_event_depends_on_the_one_before(void**) {
   const char* const deltas[] = {R"({"content":"a"})", R"({"content":"bb"})", R"({"content":""})",
       R"({"content":"q\"q"})",
-                                R"({"content":"\\"})", R"({"content":"x","tool_calls":[1]})", "{}", R"({"content":7})",
+                                R"({"content":"\\"})", R"({"content":"\"})", R"({"content":"","role":"a"})",
+                                R"({"content":"x","tool_calls":[1]})", "{}", R"({"content":7})",
                                 R"({"content":"a","content":""})", R"({"content":"}],\"error\":1"})",
                                     R"({"refusal":"r"})"};
   const char* const ends[] = {"null", "null", "null", "\"stop\"", "\"", "nul"};
