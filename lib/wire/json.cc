@@ -163,7 +163,8 @@ const char* JsonView::type_name() const {
 
 Result<JsonDocument> JsonDocument::parse(std::string_view text) {
   if (size_t at = too_deep(text); at != std::string_view::npos)
-    return Error{Status::CONFIG, place_of(text, at), "nested too deeply; write at most " + std::to_string(kDepthMax) + " levels"};
+    return Error{Status::CONFIG, place_of(text, at),
+                 "nested too deeply; write at most " + std::to_string(kDepthMax) + " levels"};
   if (size_t at = text.find('\0'); at != std::string_view::npos)
     return Error{Status::CONFIG, place_of(text, at), "a NUL byte; leave it out"};
   if (size_t at = nul_escape(text); at != std::string_view::npos)
