@@ -26,6 +26,8 @@
  *             `const char *` that is returned does end in NUL.
  *   Errors    An lb_status, 0 for success.  `err` may be NULL.  There is no
  *             last-error state, thread-local or otherwise.
+ *   Fork      In a child process the engines of the parent are LB_FORKED, or NULL or -1;
+ *             freeing them there does nothing.  A child may open its own.
  *   Options   Begin with struct_size.  NULL, or zero in a field, is the default.
  *             A longer struct than this library knows is accepted while its
  *             unknown tail is zero, and is otherwise LB_UNSUPPORTED.
@@ -129,15 +131,17 @@ LB_API lb_status lb_config_check(const char *config, size_t config_len, lb_error
 /* [any][cb] The JSON Schema of the configuration, defaults included. */
 LB_API const char *lb_config_schema(void);
 
-/* [any] Opens an engine and starts its thread. */
+/* [any] Opens an engine with its listeners and starts its thread. */
 LB_API lb_status lb_engine_open(const lb_engine_options *options, const char *config, size_t config_len,
                                 lb_engine **out, lb_error *err);
-/* [any] Replaces the whole configuration, or changes nothing and says why. */
+/* [any][blocks] Replaces the whole configuration, or changes nothing and says why: an address that cannot be
+   bound, too.  Calls in flight keep the one they began with. */
 LB_API lb_status lb_engine_configure(lb_engine *engine, const char *config, size_t config_len, lb_error *err);
-/* [any] Stops taking calls; cancels what is left after `drain_ms`; then LB_EVENT_CLOSED on each queue. */
+/* [any] Stops taking calls; cancels what is left after `drain_ms`; then LB_EVENT_CLOSED on each queue.  Called
+   again, the shorter drain holds. */
 LB_API lb_status lb_engine_close(lb_engine *engine, uint32_t drain_ms);
-/* [one][blocks] Closes with no drain if need be, joins the thread, frees.  On the engine's own thread it
-   detaches instead of joining.  NULL is fine. */
+/* [one][blocks][cb] Closes with no drain if need be, joins the thread, frees.  On the engine's own thread it
+   detaches instead of joining.  Queues may be polled and closed afterwards.  NULL is fine. */
 LB_API void lb_engine_free(lb_engine *engine);
 
 /* LB_ENGINE_DRIVEN only: poll the fd for reading, at most that long, then turn. */
@@ -145,9 +149,11 @@ LB_API intptr_t lb_engine_fd(const lb_engine *engine);     /* [any] -1 where the
 LB_API int32_t lb_engine_timeout_ms(lb_engine *engine);    /* [one] -1 is for ever. */
 LB_API lb_status lb_engine_turn(lb_engine *engine);        /* [one] One turn, never waits. */
 
-/* [any] Where listener `name` is bound, as "host:port"; the length, whether it fit or not. */
+/* [any][cb] Where listener `name` ("" is the first) is bound, as "host:port"; the length, whether it fit or not;
+   LB_GONE when there is none. */
 LB_API int32_t lb_engine_address(lb_engine *engine, const char *name, size_t name_len, char *out, size_t cap);
-/* [any] A snapshot: format 0 is JSON, 1 is the Prometheus text format. Free with lb_free. */
+/* [any][cb] A snapshot: format 0 is JSON, 1 is the Prometheus text format. Free with lb_free.  NULL for any other
+   format, or when the engine is another process's. */
 LB_API char *lb_engine_stats(lb_engine *engine, uint32_t format, size_t *len);
 
 /* ---- Queue and events --------------------------------------------------- */
@@ -163,7 +169,7 @@ enum {
   LB_EVENT_ATTEMPT = 1, /* A try ended without ending the call; only if asked for. */
   LB_EVENT_HEAD = 2,    /* code: HTTP status; data: header lines, "name: value\r\n" each. */
   LB_EVENT_DATA = 3,    /* data: body bytes, or one SSE event, as `delivery` says. */
-  LB_EVENT_DONE = 4,    /* status: how it ended; user_data is yours again. */
+  LB_EVENT_DONE = 4,    /* status: how it ended; code, without a HEAD: as an HTTP status; user_data is yours again. */
   LB_EVENT_LOG = 5,     /* code: level; data: one line of JSON. */
   LB_EVENT_CLOSED = 6   /* The engine has closed; nothing follows on this queue. */
 };
@@ -210,12 +216,14 @@ typedef struct lb_queue_options {
 
 /* [any] Opens a queue; an engine may have several. */
 LB_API lb_status lb_queue_open(lb_engine *engine, const lb_queue_options *options, lb_queue **out, lb_error *err);
-/* [one][blocks if timeout_ms] Takes up to `cap` events; ends the loan of the last batch. Count, or a status. */
+/* [one][blocks if timeout_ms] Takes up to `cap` events; ends the loan of the last batch; a timeout of -1 is for
+   ever.  Count, or a status: LB_CLOSED after LB_EVENT_CLOSED, LB_INVALID where `deliver` takes the events. */
 LB_API int32_t lb_queue_poll(lb_queue *queue, lb_event *out, size_t cap, int32_t timeout_ms);
 /* [any] Readable when events came after an empty poll; the next poll clears it, and reading it too is
    harmless.  For epoll, kqueue, netpoll.  -1 where there is none. */
 LB_API intptr_t lb_queue_fd(lb_queue *queue);
-/* [one][blocks] Cancels the queue's calls; once it returns, wake and deliver never run again. */
+/* [one][blocks][cb] Cancels the queue's calls, which end without DONE, and the loan of the last batch.  Once it
+   returns, wake and deliver never run again, but for the one it was called from. */
 LB_API void lb_queue_close(lb_queue *queue);
 
 /* ---- Calls -------------------------------------------------------------- */

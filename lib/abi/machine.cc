@@ -231,12 +231,9 @@ void Machine::turn(std::vector<Completion>& completions, Instant now) {
   if (more) loop_->poke();
 }
 
-// Twice, for a client whose answer has been written may have its next request in hand.
 void Machine::settle() {
-  for (int i = 0; i < 2; i++) {
-    engine_->settle();
-    gateway_->flush();
-  }
+  engine_->settle();
+  gateway_->flush();
 }
 
 // True: there may be more.

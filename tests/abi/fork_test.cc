@@ -67,6 +67,13 @@ void test_fork_driven(void**) { fork_with(LB_ENGINE_DRIVEN); }
 
 // A child may have an engine of its own.
 void test_engine_after_fork(void**) {
+#ifdef __SANITIZE_THREAD__
+  skip();  // TSan does not follow threads that are started after fork.
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+  skip();
+#endif
+#endif
   Host parent(host::echo_config());
   pid_t child = fork();
   assert_true(child >= 0);
