@@ -26,7 +26,8 @@ constexpr Duration operator+(Duration a, Duration b) { return {a.ns + b.ns}; }
 constexpr Duration operator-(Duration a, Duration b) { return {a.ns - b.ns}; }
 constexpr Duration operator*(Duration a, int64_t n) { return {a.ns * n}; }
 
-// A point on the monotonic clock of the host, or of a simulation. A default Instant lies before every other: "long ago".
+// A point on the monotonic clock of the host, or of a simulation. A default Instant lies before every other: "long
+// ago".
 struct Instant {
   int64_t ns = 0;
 

@@ -74,6 +74,7 @@ void Call::begin() {
     if (!take_body(body_first_.pop())) return;
   if (!body_streams_) body_.finish();
   advance();
+  if (phase_ != Phase::done && !body_.complete() && !body_room()) room_wanted_ = true;
 }
 
 void Call::append_body(Chunk bytes, bool last) {

@@ -30,7 +30,7 @@ struct Detail {
   std::string model;                    // As the caller asked for it.
   std::string message;                  // For people; never contains a secret.
   std::string request_id;
-  std::string code;                     // The machine-readable code of the error body: "model_not_found".
+  std::string code;  // The machine-readable code of the error body: "model_not_found".
 };
 
 // A call's events are  attempt* (head (data | attempt)*)? done.  `room` is for callers that stream their request body.
@@ -40,12 +40,12 @@ struct Event {
   Status status = Status::OK;  // attempt, done.
   CallId call = 0;
   uint64_t user_data = 0;
-  uint32_t code = 0;    // head: the HTTP status. attempt: the upstream's, or 0. done without a head: the HTTP status that
-                        // a gateway answers with. log: the level.
+  uint32_t code = 0;  // head: the HTTP status. attempt: the upstream's, or 0. done without a head: the HTTP status that
+                      // a gateway answers with. log: the level.
   bool has_length = false;  // head: the fields have a true content-length.
   bool events = false;      // head: the body is a stream of server-sent events.
   Instant time;
-  Chunk data;               // head: field lines, x-lb-* among them. data: bytes. log: one line of JSON.
+  Chunk data;                      // head: field lines, x-lb-* among them. data: bytes. log: one line of JSON.
   std::unique_ptr<Detail> detail;  // attempt, head, done.
 };
 
@@ -73,13 +73,13 @@ struct CallSpec {
   EventSink* sink = nullptr;
   uint64_t user_data = 0;
   Delivery delivery = Delivery::bytes;
-  bool attempts = false;       // `attempt` events too.
-  Duration deadline;           // Zero: the route's.
-  uint32_t window_bytes = 0;   // 0: the route's.
+  bool attempts = false;      // `attempt` events too.
+  Duration deadline;          // Zero: the route's.
+  uint32_t window_bytes = 0;  // 0: the route's.
   int32_t priority = 0;
-  Head head;                   // As the caller sent it; credentials and hop-by-hop fields are dropped by the engine.
-  Chain body;                  // What is there of it.
-  bool body_complete = true;   // false: append_body brings more, and `room` events come.
+  Head head;                  // As the caller sent it; credentials and hop-by-hop fields are dropped by the engine.
+  Chain body;                 // What is there of it.
+  bool body_complete = true;  // false: append_body brings more, and `room` events come.
   std::optional<uint64_t> body_length;  // Its whole length, when known beforehand.
 };
 

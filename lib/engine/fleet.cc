@@ -11,10 +11,10 @@ namespace {
 std::string upstream_identity(const Deployment& deployment) {
   const TlsConfig& tls = deployment.tls;
   std::string out = deployment.name + '\n' + (deployment.url.tls ? "https" : "http") + '\n' +
-                    deployment.url.authority() + '\n' + deployment.url.path + '\n' +
-                    deployment.proxy.host + '\n' + std::to_string(deployment.proxy.port) + '\n';
-  return out + tls.server_name + '\n' + tls.ca_pem + '\n' + tls.cert_pem + '\n' +
-         (tls.verify ? "1" : "0") + '\n' + std::to_string(static_cast<int>(deployment.kind));
+                    deployment.url.authority() + '\n' + deployment.url.path + '\n' + deployment.proxy.host + '\n' +
+                    std::to_string(deployment.proxy.port) + '\n';
+  return out + tls.server_name + '\n' + tls.ca_pem + '\n' + tls.cert_pem + '\n' + (tls.verify ? "1" : "0") + '\n' +
+         std::to_string(static_cast<int>(deployment.kind));
 }
 
 std::shared_ptr<const TlsSpec> tls_spec(const Deployment& deployment) {
@@ -31,7 +31,8 @@ std::shared_ptr<const TlsSpec> tls_spec(const Deployment& deployment) {
 
 }  // namespace
 
-// Where an entry of that identity is, or may be put: the live one of the same identity, else an unused place, else the end.
+// Where an entry of that identity is, or may be put: the live one of the same identity, else an unused place, else the
+// end.
 template <typename Entry>
 size_t Fleet::Places::take(const std::vector<std::unique_ptr<Entry>>& entries, const std::string& identity) {
   if (!listed_) {
@@ -109,8 +110,7 @@ std::vector<UpstreamIndex> Fleet::configure(std::shared_ptr<const Config> config
     world->replay_bytes_max = std::max(world->replay_bytes_max, route.replay_bytes);
   }
   std::sort(world->targets.begin(), world->targets.end());
-  world->targets.erase(std::unique(world->targets.begin(), world->targets.end()),
-                       world->targets.end());
+  world->targets.erase(std::unique(world->targets.begin(), world->targets.end()), world->targets.end());
   if (world_) old_.push_back(world_);
   world_ = std::move(world);
   return sweep();
@@ -138,8 +138,7 @@ std::vector<UpstreamIndex> Fleet::mark() {
   return gone;
 }
 
-std::span<const policy::Facts> Fleet::facts(const policy::Plan& plan, uint64_t tokens,
-                                            Instant now) {
+std::span<const policy::Facts> Fleet::facts(const policy::Plan& plan, uint64_t tokens, Instant now) {
   for (const auto& tier : plan.tiers) {
     for (policy::TargetIndex index : tier) {
       const Target& target = *targets_[index];
@@ -152,8 +151,7 @@ std::span<const policy::Facts> Fleet::facts(const policy::Plan& plan, uint64_t t
       facts.utilisation = 0;
       if (target.limits.rpm || target.limits.tpm) {
         facts.utilisation = target.limit.utilisation(target.limits, tokens, now);
-        if (facts.utilisation >= 1)
-          facts.frees_at = target.limit.frees_at(target.limits, tokens, now);
+        if (facts.utilisation >= 1) facts.frees_at = target.limit.frees_at(target.limits, tokens, now);
       }
       // A deployment whose connections are all in use is full for each of its models, also for one that has no call.
       uint32_t connections = upstream.deployment->connections_max;

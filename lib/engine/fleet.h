@@ -23,13 +23,13 @@ namespace lb {
 using UpstreamIndex = uint32_t;
 
 struct Upstream {
-  std::string identity;  // What makes it the same after a reload.
-  std::shared_ptr<const Config> config;      // Keeps `deployment` alive.
+  std::string identity;                  // What makes it the same after a reload.
+  std::shared_ptr<const Config> config;  // Keeps `deployment` alive.
   const Deployment* deployment = nullptr;
-  std::shared_ptr<const TlsSpec> tls;        // Null: plain text.
+  std::shared_ptr<const TlsSpec> tls;  // Null: plain text.
   uint32_t in_flight = 0;
-  std::vector<uint64_t> idle;                // Links ready for use; the last is the warmest.
-  bool live = false;                         // Some world names it.
+  std::vector<uint64_t> idle;  // Links ready for use; the last is the warmest.
+  bool live = false;           // Some world names it.
 };
 
 struct Target {
@@ -53,7 +53,7 @@ struct World {
   std::vector<policy::Plan> plans;  // By route.
   std::vector<policy::TargetIndex> targets;
   std::vector<UpstreamIndex> upstreams;  // By deployment.
-  uint32_t replay_bytes_max = 0;         // The largest of all routes: a body may be kept so far before its route is known.
+  uint32_t replay_bytes_max = 0;  // The largest of all routes: a body may be kept so far before its route is known.
 };
 
 class Fleet {

@@ -254,8 +254,8 @@ Result<std::shared_ptr<Chainlet>> TlsContexts::Shared::roots(const TlsSpec& spec
 }
 
 TlsContexts::TlsContexts(std::span<const char* const> bundles) : shared_(std::make_unique<Shared>()) {
-  std::span<const char* const> common(kBundles);
-  if (bundles.empty()) bundles = common;
+  std::span<const char* const> usual(kBundles);
+  if (bundles.empty()) bundles = usual;
   shared_->bundles.assign(bundles.begin(), bundles.end());
 }
 

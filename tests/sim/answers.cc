@@ -11,14 +11,12 @@ enum class Framing : uint8_t { length, chunked, close };
 struct Parts {
   uint16_t status = 200;
   std::string type;
-  std::string extra;               // Field lines.
-  std::vector<std::string> body;   // In pieces, as they leave.
+  std::string extra;              // Field lines.
+  std::vector<std::string> body;  // In pieces, as they leave.
   Framing framing = Framing::length;
 };
 
-std::string status_line(uint16_t status) {
-  return "HTTP/1.1 " + std::to_string(status) + " Said So\r\n";
-}
+std::string status_line(uint16_t status) { return "HTTP/1.1 " + std::to_string(status) + " Said So\r\n"; }
 
 std::string event(const std::string& data) { return "data: " + data + "\n\n"; }
 
@@ -45,7 +43,8 @@ void good_stream(Fault fault, uint64_t id, Rng& rng, Parts& parts, Truth& truth)
     parts.body.push_back(event(data));
     if (data != "[DONE]") truth.events.push_back(data);
   };
-  say("{\"id\":\"r" + std::to_string(id) + "\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}");
+  say("{\"id\":\"r" + std::to_string(id) +
+      "\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}");
   uint64_t count = 1 + rng.below(12);
   std::string text(rng.below(8) == 0 ? 3000 : rng.below(60), 'x');
   for (uint64_t i = 0; i < count; i++) {
@@ -63,7 +62,8 @@ void good_json(uint64_t id, Rng& rng, Parts& parts) {
   std::string text(rng.below(6) == 0 ? 200'000 : rng.below(3000), 'y');
   std::string body = "{\"id\":\"r" + std::to_string(id) +
                      "\",\"object\":\"chat.completion\",\"choices\":[{\"index\":0,\"message\":{"
-                     "\"role\":\"assistant\",\"content\":\"" + text +
+                     "\"role\":\"assistant\",\"content\":\"" +
+                     text +
                      "\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":7,"
                      "\"completion_tokens\":9,\"total_tokens\":16}}";
   size_t cut = static_cast<size_t>(rng.below(body.size()));
@@ -253,8 +253,7 @@ Script make_answer(Fault fault, bool stream, uint64_t id, Rng& rng) {
   Truth& truth = script.truth;
   Parts parts;
   fill(fault, stream, id, rng, parts, truth);
-  if (!stream && (fault == Fault::ends_without_terminal || fault == Fault::error_event_late))
-    parts.body.pop_back();
+  if (!stream && (fault == Fault::ends_without_terminal || fault == Fault::error_event_late)) parts.body.pop_back();
   parts.extra += "x-sim-response: " + std::to_string(id) + "\r\n";
   parts.framing = stream || rng.below(3) == 0 ? Framing::chunked : Framing::length;
   if (fault == Fault::short_of_length) parts.framing = Framing::length;
@@ -268,8 +267,10 @@ Script make_answer(Fault fault, bool stream, uint64_t id, Rng& rng) {
   truth.good = fault == Fault::none || harmless(fault);
   std::vector<std::string> pieces = frame(parts);
   if (fault == Fault::pings_then_stall) {
-    if (stream) pieces.pop_back();
-    else pieces.resize(1);
+    if (stream)
+      pieces.pop_back();
+    else
+      pieces.resize(1);
     script.end = End::stall;
   }
   spoil(fault, rng, pieces, script);

@@ -11,21 +11,20 @@
 
 namespace lb::sim {
 
-#define LB_SIM_FAULTS(X)                                                                        \
-  /* On the way there. */                                                                       \
-  X(dns_fails) X(refused) X(black_hole) X(tls_fails) X(slow_connect) X(dies_on_request)         \
-  /* Before there is content: another target can help. */                                       \
-  X(no_head) X(cut_before_head) X(cut_in_head) X(not_http) X(html_error) X(status_400)          \
-  X(status_401) X(status_404) X(limited) X(limited_seconds) X(limited_ms) X(status_500)         \
-  X(status_502) X(status_503) X(status_529) X(error_without_end) X(early_error)                 \
-  X(stall_before_content) X(wrong_type) X(empty_success) X(error_in_success)                    \
-  X(cut_before_content) X(pings_then_end) X(pings_then_stall)                                   \
-  /* After content: the caller must learn that the answer is not whole. */                      \
-  X(cut_after_content) X(reset_after_content) X(stall_after_content) X(error_event_late)        \
-  X(ends_without_terminal) X(short_of_length) X(bad_chunk)                                      \
-  /* Harmless. */                                                                               \
-  X(no_done_marker) X(malformed_event) X(pings) X(slow_drip) X(trailing_garbage)                \
-  X(second_response) X(closes_after) X(closes_while_idle) X(close_delimited) X(informational)
+#define LB_SIM_FAULTS(X)                                                                                               \
+  /* On the way there. */                                                                                              \
+  X(dns_fails)                                                                                                         \
+  X(refused) X(black_hole) X(tls_fails) X(slow_connect)                                                                \
+      X(dies_on_request) /* Before there is content: another target can help. */                                       \
+      X(no_head) X(cut_before_head) X(cut_in_head) X(not_http) X(html_error) X(status_400) X(status_401) X(status_404) \
+          X(limited) X(limited_seconds) X(limited_ms) X(status_500) X(status_502) X(status_503) X(status_529)          \
+              X(error_without_end) X(early_error) X(stall_before_content) X(wrong_type) X(empty_success)               \
+                  X(error_in_success) X(cut_before_content) X(pings_then_end)                                          \
+                      X(pings_then_stall) /* After content: the caller must learn that the answer is not whole. */     \
+      X(cut_after_content) X(reset_after_content) X(stall_after_content) X(error_event_late) X(ends_without_terminal)  \
+          X(short_of_length) X(bad_chunk) /* Harmless. */                                                              \
+      X(no_done_marker) X(malformed_event) X(pings) X(slow_drip) X(trailing_garbage) X(second_response)                \
+          X(closes_after) X(closes_while_idle) X(close_delimited) X(informational)
 
 enum class Fault : uint8_t {
 #define LB_SIM_X(name) name,
@@ -37,9 +36,7 @@ constexpr size_t kFaults = static_cast<size_t>(Fault::none);
 const char* fault_name(Fault fault);
 constexpr bool on_the_way(Fault f) { return f <= Fault::dies_on_request; }
 // After these a caller may be left with half an answer: nobody else can help.
-constexpr bool after_content(Fault f) {
-  return f >= Fault::cut_after_content && f <= Fault::bad_chunk;
-}
+constexpr bool after_content(Fault f) { return f >= Fault::cut_after_content && f <= Fault::bad_chunk; }
 constexpr bool harmless(Fault f) { return f >= Fault::no_done_marker; }
 
 struct Truth {

@@ -29,8 +29,8 @@ std::string quoted(const std::string& text) { return "\"" + text + "\""; }
 void Clients::wrong(const Live& call, const std::string& what) {
   verdict_.broken("call " + std::to_string(call.plan.number) + " (" + call.plan.model +
                   (call.plan.stream ? ", streamed" : "") + ", delivery " +
-                  std::to_string(static_cast<int>(call.plan.delivery)) + ", response " +
-                  std::to_string(call.response) + "): " + what);
+                  std::to_string(static_cast<int>(call.plan.delivery)) + ", response " + std::to_string(call.response) +
+                  "): " + what);
 }
 
 void Clients::print(const Live& call, const std::string& what) const {
@@ -62,8 +62,9 @@ void Clients::start(CallPlan plan) {
   Live& call = calls_[plan.number];
   call.plan = std::move(plan);
   call.started = schedule_.now();
-  print(call, "start " + call.plan.model + (call.plan.stream ? " streamed" : "") + (call.plan.in_pieces ? " in pieces" : "") +
-                  " taking " + std::to_string(static_cast<int>(call.plan.taking)) + " window " + std::to_string(call.plan.window));
+  print(call, "start " + call.plan.model + (call.plan.stream ? " streamed" : "") +
+                  (call.plan.in_pieces ? " in pieces" : "") + " taking " +
+                  std::to_string(static_cast<int>(call.plan.taking)) + " window " + std::to_string(call.plan.window));
   call.window = call.plan.window;
   open_++;
   Result<CallId> id = engine_->start(std::move(spec));
@@ -217,8 +218,8 @@ void Clients::check_success(const Live& call, const Truth& truth) {
     return;
   }
   if (call.body != truth.body)
-    wrong(call, "the body differs from what the upstream sent" + said + ": " + std::to_string(call.body.size()) + " bytes instead of " +
-                    std::to_string(truth.body.size()));
+    wrong(call, "the body differs from what the upstream sent" + said + ": " + std::to_string(call.body.size()) +
+                    " bytes instead of " + std::to_string(truth.body.size()));
   if (call.plan.delivery == Delivery::whole && call.pieces.size() > 1) wrong(call, "the whole body came in parts");
 }
 
@@ -242,7 +243,8 @@ void Clients::check_break(const Live& call, const Truth& truth, Status status) {
     before.resize(before.size() - 2);
     whole = truth.body.compare(0, before.size(), before) == 0;
   }
-  if (!whole) wrong(call, "what came before the error event was never sent (" + std::string(fault_name(truth.fault)) + ")");
+  if (!whole)
+    wrong(call, "what came before the error event was never sent (" + std::string(fault_name(truth.fault)) + ")");
 }
 
 void Clients::on_request_head(uint64_t number, uint32_t host, uint64_t) {
@@ -282,7 +284,9 @@ void Clients::check_turn() {
   Engine::Census census = engine_->census();
   if (census.startable > 0)
     verdict_.broken(std::to_string(census.startable) + " calls wait although a target may take them");
-  if (census.calls != open_) verdict_.broken("calls of the engine: " + std::to_string(census.calls) + ", of the clients: " + std::to_string(open_));
+  if (census.calls != open_)
+    verdict_.broken("calls of the engine: " + std::to_string(census.calls) +
+                    ", of the clients: " + std::to_string(open_));
 }
 
 void Clients::check_end() {

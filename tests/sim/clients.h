@@ -31,18 +31,19 @@ struct CallPlan {
   std::string model;
   std::string before, after;  // The body, around the value of `model`.
   bool stream = false;
-  bool in_pieces = false;     // The body comes by append_body.
+  bool in_pieces = false;  // The body comes by append_body.
   Delivery delivery = Delivery::bytes;
-  Duration deadline;          // Zero: the route's.
+  Duration deadline;  // Zero: the route's.
   uint32_t window = 0;
   Taking taking = Taking::at_once;
-  Duration cancel_after;      // Zero: never.
+  Duration cancel_after;  // Zero: never.
 };
 
 // What a scenario promises to all its calls.
 struct Promise {
-  bool no_failure = false;  // One target is in perfect health and may always be asked: nothing but a cut after content fails.
-  Duration deadline_max;    // The longest that any call may take.
+  bool no_failure =
+      false;  // One target is in perfect health and may always be asked: nothing but a cut after content fails.
+  Duration deadline_max;  // The longest that any call may take.
 };
 
 class Clients : public EventSink, public Watcher {

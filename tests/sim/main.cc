@@ -16,11 +16,13 @@ bool run_one(uint64_t seed, bool verbose) {
   if (first.broken.empty() && lb::sim::run(seed, false).hash != first.hash)
     first.broken = "two runs of one seed differ";
   if (verbose)
-    std::printf("seed %llu: %llu calls, %llu ok, %llu failed, %llu turns, %.1f s of virtual time, hash %016llx; faults met: %s\n",
-                static_cast<unsigned long long>(seed), static_cast<unsigned long long>(first.calls),
-                static_cast<unsigned long long>(first.ok), static_cast<unsigned long long>(first.failed),
-                static_cast<unsigned long long>(first.turns), first.seconds,
-                static_cast<unsigned long long>(first.hash), first.faults.c_str());
+    std::printf(
+        "seed %llu: %llu calls, %llu ok, %llu failed, %llu turns, %.1f s of virtual time, hash %016llx; faults met: "
+        "%s\n",
+        static_cast<unsigned long long>(seed), static_cast<unsigned long long>(first.calls),
+        static_cast<unsigned long long>(first.ok), static_cast<unsigned long long>(first.failed),
+        static_cast<unsigned long long>(first.turns), first.seconds, static_cast<unsigned long long>(first.hash),
+        first.faults.c_str());
   if (first.broken.empty()) return true;
   std::printf("BROKEN with seed %llu: %s\n  again: lb_sim --seed %llu\n", static_cast<unsigned long long>(seed),
               first.broken.c_str(), static_cast<unsigned long long>(seed));

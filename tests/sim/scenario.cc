@@ -47,7 +47,7 @@ class Scenario {
   Schedule schedule_;
   std::vector<Host> hosts_;
   Verdict verdict_;
-  bool promised_;           // Host 0 is in perfect health.
+  bool promised_;  // Host 0 is in perfect health.
   bool reloads_;
   uint64_t calls_;
   uint64_t started_ = 0;
@@ -128,7 +128,8 @@ std::shared_ptr<const Config> Scenario::draw_config() {
     Route& route = config->routes.emplace_back();
     route.model = name;
     std::vector<uint32_t> order;
-    for (uint32_t i = 0; i < hosts_.size(); i++) order.insert(order.begin() + static_cast<std::ptrdiff_t>(rng_.below(i + 1)), i);
+    for (uint32_t i = 0; i < hosts_.size(); i++)
+      order.insert(order.begin() + static_cast<std::ptrdiff_t>(rng_.below(i + 1)), i);
     for (uint32_t i : order) {
       if (route.tiers.empty() || rng_.below(3) == 0) route.tiers.emplace_back();
       route.tiers.back().push_back(i);
@@ -163,7 +164,8 @@ CallPlan Scenario::draw_call() {
   plan.before = last ? "{" + messages + stream + ", \"model\" : " : "{\"model\":";
   plan.after = last ? "\n}" : "," + messages + stream + "}";
   plan.delivery = one_of(rng_, {Delivery::bytes, Delivery::bytes, Delivery::events, Delivery::whole});
-  if (!promised_ && rng_.below(5) == 0) plan.deadline = Duration::from_ms(1 + static_cast<int64_t>(rng_.below(static_cast<uint64_t>(deadline_.ms()))));
+  if (!promised_ && rng_.below(5) == 0)
+    plan.deadline = Duration::from_ms(1 + static_cast<int64_t>(rng_.below(static_cast<uint64_t>(deadline_.ms()))));
   if (rng_.below(4) == 0) plan.window = one_of<uint32_t>(rng_, {1, 100, 10'000});
   plan.taking = one_of(rng_, {Taking::at_once, Taking::at_once, Taking::soon, Taking::drip, Taking::late});
   if (plan.window == 1 && plan.taking == Taking::late) plan.taking = Taking::soon;
@@ -191,7 +193,8 @@ void Scenario::check_rest() {
   Engine::Census census = engine_->census();
   auto expect = [&](const char* what, uint64_t is, uint64_t should) {
     if (is != should)
-      verdict_.broken(std::string("at rest: ") + what + " is " + std::to_string(is) + " instead of " + std::to_string(should));
+      verdict_.broken(std::string("at rest: ") + what + " is " + std::to_string(is) + " instead of " +
+                      std::to_string(should));
   };
   expect("calls", census.calls, 0);
   expect("in flight", static_cast<uint64_t>(census.in_flight), 0);
@@ -205,7 +208,8 @@ void Scenario::check_rest() {
     for (const Deployment& to : engine_->config().deployments)
       if (to.name == host.name) most = to.connections_max;
     if (!reloads_ && host.connections_peak > most)
-      verdict_.broken(host.name + " had " + std::to_string(host.connections_peak) + " connections, with at most " + std::to_string(most));
+      verdict_.broken(host.name + " had " + std::to_string(host.connections_peak) + " connections, with at most " +
+                      std::to_string(most));
   }
   clients_->check_end();
 }
@@ -214,10 +218,12 @@ Outcome Scenario::run() {
   // Arrivals in bursts or spread out; then faults stop, and everything must come to an end.
   Duration spread = Duration::from_ms(one_of<int64_t>(rng_, {1, 1000, 60'000}));
   for (uint64_t i = 0; i < calls_; i++)
-    schedule_.after(Duration{static_cast<int64_t>(rng_.below(static_cast<uint64_t>(spread.ns)))}, [this] { clients_->start(draw_call()); });
+    schedule_.after(Duration{static_cast<int64_t>(rng_.below(static_cast<uint64_t>(spread.ns)))},
+                    [this] { clients_->start(draw_call()); });
   if (reloads_)
     for (int i = 0; i < 3; i++)
-      schedule_.after(Duration{static_cast<int64_t>(rng_.below(static_cast<uint64_t>(spread.ns)))}, [this] { engine_->configure(draw_config()); });
+      schedule_.after(Duration{static_cast<int64_t>(rng_.below(static_cast<uint64_t>(spread.ns)))},
+                      [this] { engine_->configure(draw_config()); });
   schedule_.after(spread + Duration::from_s(30), [this] { net_->stop_faults(); });
   while (verdict_.fine() && (schedule_.next() != Instant::never() || net_->wake() != Instant::never())) {
     turn();
@@ -234,7 +240,9 @@ Outcome Scenario::run() {
   out.turns = turns_;
   out.seconds = static_cast<double>(schedule_.now().ns) / 1e9;
   for (size_t i = 0; i < kFaults; i++)
-    if (uint64_t n = net_->met()[i]) out.faults += std::string(out.faults.empty() ? "" : " ") + fault_name(static_cast<Fault>(i)) + "=" + std::to_string(n);
+    if (uint64_t n = net_->met()[i])
+      out.faults +=
+          std::string(out.faults.empty() ? "" : " ") + fault_name(static_cast<Fault>(i)) + "=" + std::to_string(n);
   return out;
 }
 

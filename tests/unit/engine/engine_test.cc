@@ -43,7 +43,8 @@ void renames_the_model_only(void**) {
   rig.config->deployments[0].models[0].as = "m-at-a";
   rig.start(rig.spec("{ \"x\": 1.50, \"model\" : \"m\" , \"y\":\"\\u00e9\"}"));
   rig.up(1);
-  assert_true(rig.net.conns[0].sent.ends_with("content-length: 47\r\n\r\n{ \"x\": 1.50, \"model\" : \"m-at-a\" , \"y\":\"\\u00e9\"}"));
+  assert_true(rig.net.conns[0].sent.ends_with(
+      "content-length: 47\r\n\r\n{ \"x\": 1.50, \"model\" : \"m-at-a\" , \"y\":\"\\u00e9\"}"));
 }
 
 void keeps_connections(void**) {
@@ -301,7 +302,8 @@ void sends_in_chunks_what_has_no_length(void**) {
   rig.up(1);
   rig.engine->append_body(id, Chunk::copy("\"x\":1}"), true);
   rig.turn();
-  assert_true(has(rig.net.conns[0].sent, "transfer-encoding: chunked\r\n\r\nd\r\n{\"model\":\"m\",\r\n6\r\n\"x\":1}\r\n0\r\n\r\n"));
+  assert_true(has(rig.net.conns[0].sent,
+                  "transfer-encoding: chunked\r\n\r\nd\r\n{\"model\":\"m\",\r\n6\r\n\"x\":1}\r\n0\r\n\r\n"));
 }
 
 void a_long_body_passes_in_little_memory(void**) {

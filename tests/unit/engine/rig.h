@@ -23,9 +23,9 @@ class ScriptNet : public Net {
   struct Conn {
     uint64_t tag = 0;
     ConnectSpec spec;
-    std::string sent;      // By the engine.
+    std::string sent;  // By the engine.
     bool reading = false;
-    bool open = true;      // Not closed by the engine.
+    bool open = true;  // Not closed by the engine.
   };
 
   void resolve(uint64_t tag, std::string_view host, uint16_t) override {
@@ -214,12 +214,15 @@ inline std::string good(const std::string& text = "hi") {
 inline std::string failing(uint32_t code, const std::string& fields = "") {
   return reply(code, R"({"error":{"message":"no","type":"server_error"}})", fields);
 }
-inline const char* kStreamHead = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+inline const char* kStreamHead =
+    "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
 inline std::string chunk(const std::string& bytes) { return chunk_line(bytes.size()) + bytes + "\r\n"; }
 inline std::string event(const std::string& data) { return "data: " + data + "\n\n"; }
 inline std::string delta(const std::string& text) {
   return event(R"({"choices":[{"index":0,"delta":{"content":")" + text + R"("}}]})");
 }
-inline std::string finish() { return event(R"({"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]})") + event("[DONE]"); }
+inline std::string finish() {
+  return event(R"({"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]})") + event("[DONE]");
+}
 
 }  // namespace lb::test
