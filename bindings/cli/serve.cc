@@ -28,7 +28,7 @@ constexpr Option kOptions[] = {
     // A long answer streams for about this long: half of nginx's proxy_read_timeout.
     {"drain-ms", 0, Option::Kind::integer, "MS",
      "How long calls in flight may go on after SIGTERM; 30000 by default.", 0, 86'400'000},
-    {"calls-max", 0, Option::Kind::integer, "N", "Calls in flight at most; 65536 by default.", 1, 16'777'216},
+    {"calls-max", 0, Option::Kind::integer, "N", "Calls in flight at most; 65536 by default.", 1, 1'048'576},
 };
 
 // Connections need descriptors, and the soft limit of a shell is 1024 for programs that use select().
