@@ -377,6 +377,7 @@ void Call::end(Status status, uint32_t code, std::string message) {
                      ",\"status\":\"" + status_name(status) + "\",\"attempts\":" +
                      std::to_string(attempts_) + ",\"error\":" + json_quote(event.detail->message));
   emit(Event::Kind::done, std::move(event));
+  if (waiting()) context_.capacity_freed = true;  // Its place in the queue.
   phase_ = Phase::done;
   held_.clear();
   drop_body();

@@ -111,7 +111,7 @@ void Engine::settle() {
       s.unfinished = true;
       return;
     }
-    s.admit();
+    if (s.capacity_freed) s.admit();
     s.sweep();
     s.outbox.flush();
     s.sweep();

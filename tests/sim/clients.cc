@@ -10,9 +10,6 @@ namespace lb::sim {
 
 namespace {
 
-// A data event is at most as long as one read of the port, or one event of a stream; both stay below this here.
-constexpr uint64_t kChunkMax = 256 * 1024;
-
 std::string field(std::string_view lines, std::string_view name) {
   while (!lines.empty()) {
     std::string_view line = split_off(lines, '\n');
@@ -65,7 +62,7 @@ void Clients::start(CallPlan plan) {
   print(call, "start " + call.plan.model + (call.plan.stream ? " streamed" : "") +
                   (call.plan.in_pieces ? " in pieces" : "") + " taking " +
                   std::to_string(static_cast<int>(call.plan.taking)) + " window " + std::to_string(call.plan.window));
-  call.window = call.plan.window;
+  call.window = call.plan.window ? call.plan.window : engine_->config().find_route(call.plan.model)->window_bytes;
   open_++;
   Result<CallId> id = engine_->start(std::move(spec));
   if (!id.ok()) return wrong(call, "not started: " + id.error().message);
@@ -135,10 +132,10 @@ void Clients::on_head(Live& call, const Event& event) {
 
 void Clients::on_data(Live& call, const Event& event) {
   if (!call.head) return wrong(call, "data before the head");
+  // What fills the window up may be one chunk too long; nothing may follow it.
   uint64_t out = call.delivered - call.credited;
-  uint64_t window = call.window ? call.window : 65536;
-  if (call.plan.delivery != Delivery::whole && out >= window + kChunkMax)
-    return wrong(call, std::to_string(out) + " bytes outstanding, with a window of " + std::to_string(window));
+  if (call.plan.delivery != Delivery::whole && out >= call.window)
+    return wrong(call, std::to_string(out) + " bytes outstanding, with a window of " + std::to_string(call.window));
   if (event.data.empty()) wrong(call, "empty data");
   call.delivered += event.data.size();
   call.body += event.data.view();
