@@ -238,9 +238,8 @@ void Call::push_body(Chain& out, Chain&& piece) const {
   out.push(Chunk::copy("\r\n"));
 }
 
-// Sends what there is of the body and fits the window, behind `first`; the model's value is replaced on the way.
-void Call::pump_body(Link& link, Chain&& first) {
-  Chain out = std::move(first);
+// Appends what there is of the body and fits the window; the model's value is replaced on the way.
+void Call::fill_window(const Link& link, Chain& out) {
   while (!attempt_.request_done && link.pending + out.bytes() < kSendWindow) {
     bool splice = !attempt_.as.empty() && !attempt_.spliced;
     uint64_t to = splice ? scan_.model_begin() : body_.end();
@@ -262,7 +261,16 @@ void Call::pump_body(Link& link, Chain&& first) {
     attempt_.request_done = true;
     if (attempt_.chunked) out.push(Chunk::copy(kLastChunk));
   }
-  if (!out.empty()) context_.pool.write(link, std::move(out));
+}
+
+// Sends the body behind `first`, window by window, until the port leaves something pending (it will say when that is
+// out) or there is no more.
+void Call::pump_body(Link& link, Chain&& first) {
+  Chain out = std::move(first);
+  for (fill_window(link, out); !out.empty(); fill_window(link, out)) {
+    context_.pool.write(link, std::move(out));
+    out.clear();
+  }
   on_sent(link);
 }
 

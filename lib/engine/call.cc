@@ -26,14 +26,6 @@ bool stays_here(std::string_view name) {
   return false;
 }
 
-std::string make_request_id(Rng& rng) {
-  static constexpr char kHex[] = "0123456789abcdef";
-  std::string id = "lb-";
-  uint64_t bits = rng.next();
-  for (int i = 0; i < 16; i++, bits >>= 4) id += kHex[bits & 15];
-  return id;
-}
-
 }  // namespace
 
 Call::Call(Context& context, CallId id, CallSpec&& spec, Operation operation)

@@ -124,6 +124,7 @@ class Call {
   void connect_next(Link& link, std::string_view why);
   void send_request(Link& link);
   void write_head(std::string& out);
+  void fill_window(const Link& link, Chain& out);
   void pump_body(Link& link, Chain&& first);
   void push_body(Chain& out, Chain&& piece) const;
   void on_sent(Link& link);

@@ -4,6 +4,14 @@
 
 namespace lb {
 
+std::string make_request_id(Rng& rng) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::string id = "lb-";
+  uint64_t bits = rng.next();
+  for (int i = 0; i < 16; i++, bits >>= 4) id += kHex[bits & 15];
+  return id;
+}
+
 void Outbox::flush() {
   round_.swap(sinks_);
   for (EventSink*& sink : round_) {

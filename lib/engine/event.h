@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/chunk.h"
+#include "base/rng.h"
 #include "base/status.h"
 #include "base/time.h"
 #include "wire/http1.h"
@@ -62,6 +63,9 @@ class EventSink {
   std::vector<Event> pending_;
   bool listed_ = false;
 };
+
+// "lb-" and sixteen hexadecimal digits: what x-lb-request-id says.
+std::string make_request_id(Rng& rng);
 
 enum class Delivery : uint8_t {
   bytes,   // The body as it came, dechunked.

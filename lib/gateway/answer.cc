@@ -67,14 +67,6 @@ void append_field(std::string& out, std::string_view name, std::string_view valu
   out.append(name).append(": ").append(value).append("\r\n");
 }
 
-std::string new_request_id(Rng& ids) {
-  static constexpr char kHex[] = "0123456789abcdef";
-  std::string id = "lb-";
-  uint64_t bits = ids.next();
-  for (int i = 0; i < 16; i++, bits >>= 4) id += kHex[bits & 15];
-  return id;
-}
-
 }  // namespace
 
 // --- Events of the call ---
@@ -167,7 +159,7 @@ void Client::answer_error(const Refusal& why, const Detail* detail) {
     append_field(fields, "x-lb-attempts", std::to_string(detail->attempts));
   }
   append_field(fields, "x-lb-request-id",
-               detail && !detail->request_id.empty() ? detail->request_id : new_request_id(context_.ids));
+               detail && !detail->request_id.empty() ? detail->request_id : make_request_id(context_.ids));
   put_head(why.status, fields, body.size());
   if (!head_only_) put_text(body);
   end_answer();

@@ -91,7 +91,7 @@ void Scenario::draw_hosts() {
     host.fault_rate = promised_ && i == 0 ? 0 : one_of<double>(rng_, {0.0, 0.1, 0.5, 1.0});
     // A caller's own mistake is final wherever it is found: no promise covers it.
     if (promised_) host.odds[static_cast<size_t>(Fault::status_400)] = 0;
-    if (rng_.below(4) == 0) host.socket_bytes = 1 + static_cast<size_t>(rng_.below(3000));
+    if (rng_.below(4) == 0) host.socket_bytes = 500 + static_cast<size_t>(rng_.below(3000));
   }
 }
 
@@ -157,7 +157,7 @@ CallPlan Scenario::draw_call() {
   plan.model = rng_.below(2) ? "small" : "large";
   plan.stream = rng_.below(2) == 0;
   plan.in_pieces = rng_.below(3) == 0;
-  std::string text(static_cast<size_t>(rng_.below(rng_.below(5) == 0 ? 60'000 : 600)), 'p');
+  std::string text(static_cast<size_t>(rng_.below(one_of<uint64_t>(rng_, {600, 600, 600, 60'000, 600'000}))), 'p');
   std::string messages = "\"messages\":[{\"role\":\"user\",\"content\":\"\\\"model\\\":\\\"no\\\" " + text + "\"}]";
   std::string stream = plan.stream ? ",\"stream\":true" : "";
   bool last = rng_.below(3) == 0 && text.size() < 900;

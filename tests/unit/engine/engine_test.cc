@@ -332,6 +332,18 @@ void a_long_body_passes_in_little_memory(void**) {
   assert_int_equal(rig.last(), 1);
 }
 
+// The model comes last, so all of the body is there when sending begins; and the port takes all of it at once.
+void a_long_body_goes_out_in_one_turn(void**) {
+  Rig rig(1);
+  rig.route().replay_bytes = 4 << 20;
+  std::string body = "{\"x\":\"" + std::string(3 << 20, 'x') + "\",\"model\":\"m\"}";
+  rig.start(rig.spec(body));
+  rig.up(1);
+  assert_true(rig.net.conns[0].sent.ends_with(body));
+  rig.says(1, good());
+  rig.expect_done(Status::OK, 200);
+}
+
 void a_slow_upstream_stops_the_caller(void**) {
   Rig rig(1);
   rig.route().replay_bytes = 1000;
@@ -424,6 +436,7 @@ int main() {
       cmocka_unit_test(bounds_calls_and_answers),
       cmocka_unit_test(sends_in_chunks_what_has_no_length),
       cmocka_unit_test(a_long_body_passes_in_little_memory),
+      cmocka_unit_test(a_long_body_goes_out_in_one_turn),
       cmocka_unit_test(a_slow_upstream_stops_the_caller),
       cmocka_unit_test(waits_for_a_slot),
       cmocka_unit_test(echoes),
