@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/slab.h"
+#include "base/text.h"
 #include "engine/engine.h"
 
 namespace lb {
@@ -56,12 +57,9 @@ std::optional<Error> check(const lb_call_options& options) {
 }
 
 void copy_text(std::string_view text, char* out, size_t capacity) {
-  size_t size = std::min(text.size(), capacity - 1);
-  // A byte that continues a character must not be the first one left out.
-  if (size < text.size())
-    while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) size--;
-  std::memcpy(out, text.data(), size);
-  out[size] = 0;
+  text = cut_text(text, capacity - 1);
+  std::memcpy(out, text.data(), text.size());
+  out[text.size()] = 0;
 }
 
 lb_status report(lb_error* out, const Error& error) {

@@ -42,7 +42,7 @@ void Machine::LogShelf::deliver(std::vector<Event>& events) {
 // --- Opening ---
 
 Machine::Machine(const lb_engine_options& options)
-    : options_(options), pid_(getpid()), inbox_(options.calls_max ? options.calls_max : kCallsMaxDefault) {}
+    : options_(options), pid_(getpid()), inbox_(calls_max()) {}
 
 Result<std::shared_ptr<Machine>> Machine::open(const lb_engine_options& options, std::string_view config) {
   auto machine = std::make_shared<Machine>(options);
@@ -65,7 +65,7 @@ std::optional<Error> Machine::assemble(std::string_view text) {
   inbox_.set_loop(loop_.get());
   EngineOptions options;
   options.seed = options_.seed ? options_.seed : Loop::random_seed();
-  options.calls_max = options_.calls_max ? options_.calls_max : kCallsMaxDefault;
+  options.calls_max = calls_max();
   options.log_level = static_cast<LogLevel>(options_.log_level);
   options.log = &log_;
   options.unix_time_s = Loop::unix_time_s;
@@ -227,8 +227,7 @@ void Machine::turn(std::vector<Completion>& completions, Instant now) {
   publish();
   Instant next = std::min(engine_->next_wake(), gateway_->next_wake());
   if (closing_ && !closed_) next = std::min(next, drain_until_);
-  loop_->wake_at(next);
-  if (more) loop_->poke();
+  loop_->wake_at(more ? now : next);
 }
 
 void Machine::settle() {

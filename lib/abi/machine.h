@@ -78,6 +78,7 @@ class Machine final : public TurnHost, public std::enable_shared_from_this<Machi
     std::vector<Event> kept_;  // At most Queue::kLogsMax.
   };
 
+  uint32_t calls_max() const { return options_.calls_max ? options_.calls_max : kCallsMaxDefault; }
   std::optional<Error> assemble(std::string_view config);
   Result<std::shared_ptr<const Config>> parse(std::string_view config) const;
   static void run_thread(void* machine);

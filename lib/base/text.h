@@ -11,6 +11,20 @@ namespace lb {
 
 constexpr char ascii_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
+// Of a hexadecimal digit; -1 for anything else.
+constexpr int hex_value(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  char low = ascii_lower(c);
+  return low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
+}
+
+// The first `size` bytes of UTF-8, less what is left of a character that they would cut.
+constexpr std::string_view cut_text(std::string_view text, size_t size) {
+  if (text.size() <= size) return text;
+  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xc0) == 0x80) size--;
+  return text.substr(0, size);
+}
+
 constexpr bool iequals(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
   for (size_t i = 0; i < a.size(); i++)

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "wire/json.h"
 
 namespace lb {
 
@@ -22,14 +23,8 @@ class Place {
 
   std::string pointer() const {
     if (!parent_) return "";
-    std::string text = parent_->pointer() + '/';
-    if (index_ != kNoIndex) return text + std::to_string(index_);
-    for (char c : key_) {  // RFC 6901, section 3.
-      if (c == '~') text += "~0";
-      else if (c == '/') text += "~1";
-      else text += c;
-    }
-    return text;
+    if (index_ != kNoIndex) return parent_->pointer() + '/' + std::to_string(index_);
+    return parent_->pointer() + json_pointer_step(key_);
   }
 
   Error error(std::string message) const {

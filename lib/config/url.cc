@@ -19,7 +19,7 @@ Error bad(std::string message) { return {Status::CONFIG, "", std::move(message)}
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-bool is_hex(char c) { return is_digit(c) || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'f'); }
+bool is_hex(char c) { return hex_value(c) >= 0; }
 
 bool is_host_char(char c) {
   bool letter = ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z';
@@ -126,8 +126,6 @@ Result<std::string> parse_path(std::string_view text) {
   while (text.ends_with('/')) text.remove_suffix(1);
   return std::string(text);
 }
-
-int hex_value(char c) { return is_digit(c) ? c - '0' : ascii_lower(c) - 'a' + 10; }
 
 // "%40" -> "@". Nothing for a percent sign without two digits.
 std::optional<std::string> unescape(std::string_view text) {

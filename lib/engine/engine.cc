@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "engine/call.h"
+#include "engine/head_text.h"
 
 namespace lb {
 
@@ -128,17 +129,10 @@ Result<CallId> Engine::start(CallSpec&& spec) {
   if (s.calls.size() >= s.options.calls_max || s.calls.full())
     return Error{Status::FULL, "",
                  "calls_max (" + std::to_string(s.options.calls_max) + ") calls are in flight"};
-  std::string_view path = spec.head.target;
-  path = path.substr(0, path.find('?'));
-  std::optional<Operation> operation = openai_operation(path);
-  if (!operation || spec.head.method != "POST")
-    return Error{Status::INVALID, "",
-                 "no such operation: " + spec.head.method.substr(0, 20) + " " +
-                     std::string(path.substr(0, 100)) +
-                     "; there is POST /v1/chat/completions, /v1/completions, /v1/embeddings and "
-                     "/v1/responses"};
+  Result<Operation> operation = operation_of(spec.head);
+  if (!operation.ok()) return operation.error();
   CallId id = s.calls.next_id();
-  s.calls.add(s, id, std::move(spec), *operation);
+  s.calls.add(s, id, std::move(spec), operation.value());
   s.calls.find(id)->begin();
   return id;
 }
@@ -166,11 +160,6 @@ void Engine::forget(EventSink& sink) {
     if (Call* call = s.calls.find(id); call->sink() == &sink) call->cancel();
   s.outbox.forget(sink);
   if (s.options.log == &sink) s.options.log = nullptr;
-}
-
-void Engine::set_log(EventSink* sink, LogLevel level) {
-  state_->options.log = sink;
-  state_->options.log_level = level;
 }
 
 void Engine::configure(std::shared_ptr<const Config> config) {

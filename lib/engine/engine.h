@@ -61,7 +61,6 @@ class Engine {
   void cancel(CallId call);
   // Cancels the calls of a sink that goes away; nothing more is delivered to it.
   void forget(EventSink& sink);
-  void set_log(EventSink* sink, LogLevel level);
 
   // --- The whole ---
   // Calls in flight keep the configuration they started with. Health, limits and connections survive where a

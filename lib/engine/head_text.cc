@@ -3,8 +3,6 @@
 #include <string>
 #include <vector>
 
-#include "wire/openai.h"
-
 namespace lb {
 
 namespace {
@@ -12,6 +10,16 @@ namespace {
 Error invalid(std::string message) { return {Status::INVALID, "", "the head: " + std::move(message)}; }
 
 }  // namespace
+
+Result<Operation> operation_of(const Head& head) {
+  std::string_view path = head.target;
+  path = path.substr(0, path.find('?'));
+  std::optional<Operation> operation = openai_operation(path);
+  if (operation && head.method == "POST") return *operation;
+  return Error{Status::INVALID, "",
+               "no such operation: " + head.method.substr(0, 20) + " " + std::string(path.substr(0, 100)) +
+                   "; there is POST /v1/chat/completions, /v1/completions, /v1/embeddings and /v1/responses"};
+}
 
 Result<Head> parse_head_text(std::string_view text, uint32_t bytes_max) {
   constexpr std::string_view kEnd = "\r\n\r\n";
@@ -28,11 +36,7 @@ Result<Head> parse_head_text(std::string_view text, uint32_t bytes_max) {
   if (pieces.empty() || pieces.front().kind != Http1Parser::Piece::Kind::head)
     return invalid("it is not whole; write \"POST /v1/chat/completions HTTP/1.1\" and field lines, each ended by CRLF");
   Head head = std::move(parser.head());
-  std::string_view path = head.target;
-  path = path.substr(0, path.find('?'));
-  if (head.method != "POST" || !openai_operation(path))
-    return invalid("no such operation: " + head.method.substr(0, 20) + " " + std::string(path.substr(0, 100)) +
-                   "; there is POST /v1/chat/completions, /v1/completions, /v1/embeddings and /v1/responses");
+  if (Result<Operation> operation = operation_of(head); !operation.ok()) return invalid(operation.error().message);
   return head;
 }
 

@@ -9,12 +9,6 @@ namespace {
 
 constexpr std::string_view kModels = "/v1/models";
 
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  char low = ascii_lower(c);
-  return low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
-}
-
 // A "%" that is not followed by two digits stands for itself.
 std::string percent_decode(std::string_view text) {
   std::string out;

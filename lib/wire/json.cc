@@ -71,13 +71,6 @@ size_t nul_escape(std::string_view text) {
   return std::string_view::npos;
 }
 
-// One step of a JSON pointer (RFC 6901).
-std::string step(std::string_view key) {
-  std::string out = "/";
-  for (char c : key) out += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
-  return out;
-}
-
 // JSON pointer of a key that is there twice.
 std::optional<std::string> repeated_key(const cJSON* node) {
   std::vector<std::string_view> keys;
@@ -85,12 +78,12 @@ std::optional<std::string> repeated_key(const cJSON* node) {
     for (const cJSON* a = node->child; a; a = a->next) keys.push_back(a->string);
   std::sort(keys.begin(), keys.end());
   auto twice = std::adjacent_find(keys.begin(), keys.end());
-  if (twice != keys.end()) return step(*twice);
+  if (twice != keys.end()) return json_pointer_step(*twice);
   size_t index = 0;
   for (const cJSON* a = node->child; a; a = a->next, index++) {
     if (!a->child) continue;
     std::optional<std::string> below = repeated_key(a);
-    if (below) return step(a->string ? a->string : std::to_string(index)) + *below;
+    if (below) return json_pointer_step(a->string ? a->string : std::to_string(index)) + *below;
   }
   return std::nullopt;
 }
@@ -116,6 +109,12 @@ void write(JsonWriter& out, JsonView value) {
 }
 
 }  // namespace
+
+std::string json_pointer_step(std::string_view key) {
+  std::string out = "/";
+  for (char c : key) out += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
+  return out;
+}
 
 bool JsonView::is_object() const { return cJSON_IsObject(node_of(node_)); }
 bool JsonView::is_array() const { return cJSON_IsArray(node_of(node_)); }

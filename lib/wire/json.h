@@ -59,6 +59,9 @@ class JsonDocument {
   void* root_ = nullptr;
 };
 
+// "/key": one step of a JSON pointer (RFC 6901 §3), with ~ and / in the key escaped.
+std::string json_pointer_step(std::string_view key);
+
 // Writes JSON: for stats, errors, logs. Commas are its business.
 class JsonWriter {
  public:

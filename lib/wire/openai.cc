@@ -165,13 +165,6 @@ std::optional<Duration> told(const Head& head, const JsonScan& body, int64_t uni
   return told_wait(head, first_string(body, {kErrorDelay, kListedDelay}), unix_now_s);
 }
 
-// The first `size` bytes, less what is left of a character that they would cut.
-void cut_text(std::string& text, size_t size) {
-  if (text.size() <= size) return;
-  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xc0) == 0x80) size--;
-  text.resize(size);
-}
-
 // An error is an object, or the text of one; some servers say "error": false in every chunk.
 bool says_error(const JsonScan::Found& found) {
   bool bare = found.type == JsonType::boolean || found.type == JsonType::number;
@@ -240,7 +233,7 @@ ErrorFacts openai_error(const Head& head, std::string_view body, int64_t unix_no
   facts.message = first_string(
       scan, {kErrorMessage, kListedMessage, kResponseMessage, kBareMessage, kBareError, kBareDetail});
   facts.what = classify(head.status, scan, facts.message);
-  cut_text(facts.message, kMessageMax);
+  facts.message.resize(cut_text(facts.message, kMessageMax).size());
   facts.retry_after = told(head, scan, unix_now_s);
   return facts;
 }
