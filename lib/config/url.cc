@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/address.h"
 #include "base/text.h"
 
 namespace lb {
@@ -10,8 +11,6 @@ namespace {
 
 // RFC 1035, section 2.3.4, without the final dot.
 constexpr size_t kHostBytes = 253;
-// sun_path of Linux holds 108 bytes with the final NUL.
-constexpr size_t kUnixPathBytes = 107;
 constexpr uint16_t kHttpPort = 80;
 constexpr uint16_t kHttpsPort = 443;
 
@@ -31,16 +30,6 @@ bool is_ipv6(std::string_view text) {
   auto fits = [](char c) { return is_hex(c) || c == ':' || c == '.'; };
   return std::count(text.begin(), text.end(), ':') >= 2 &&
          std::all_of(text.begin(), text.end(), fits);
-}
-
-bool is_ipv4(std::string_view text) {
-  if (std::count(text.begin(), text.end(), '.') != 3 || text.ends_with('.')) return false;
-  while (!text.empty()) {
-    std::string_view part = split_off(text, '.');
-    std::optional<uint64_t> number = parse_u64(part);
-    if (!number || *number > 255 || part.size() > 3) return false;
-  }
-  return true;
 }
 
 struct Split {
@@ -198,17 +187,8 @@ Result<ProxyConfig> parse_proxy(std::string_view text) {
 }
 
 bool is_listen_address(std::string_view text) {
-  if (text.starts_with("unix:")) {
-    std::string_view path = text.substr(5);
-    return !path.empty() && path.size() <= kUnixPathBytes;
-  }
-  size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos) return false;
-  std::optional<uint64_t> port = parse_u64(text.substr(colon + 1));
-  if (!port || *port > 65535) return false;
-  std::string_view host = text.substr(0, colon);
-  if (!host.starts_with('[')) return is_ipv4(host);
-  return host.ends_with(']') && is_ipv6(host.substr(1, host.size() - 2));
+  Address address;
+  return parse_listen(text, address);
 }
 
 }  // namespace lb

@@ -5,13 +5,13 @@
 // port hands to the next turn. One thread.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/address.h"
 #include "base/chunk.h"
 #include "base/result.h"
 #include "base/time.h"
@@ -20,16 +20,6 @@ namespace lb {
 
 using ConnId = uint64_t;      // Never 0, never reused.
 using ListenerId = uint64_t;  // Never 0, never reused.
-
-struct Address {
-  enum class Family : uint8_t { v4, v6, local };
-  Family family = Family::v4;
-  std::array<uint8_t, 16> ip{};  // Network order; the first four for v4.
-  uint16_t port = 0;
-  std::string path;  // Of a unix socket.
-
-  bool operator==(const Address&) const = default;
-};
 
 // How to speak TLS to an upstream. Immutable; shared by all connections of a deployment.
 struct TlsSpec {
@@ -99,10 +89,5 @@ struct Net {
   // One timer: there will be a turn at `when` or soon after. Replaces the last.
   virtual void wake_at(Instant when) = 0;
 };
-
-// "127.0.0.1:80", "[::1]:80", "unix:/path".
-std::string to_string(const Address& address);
-// An address in text: "127.0.0.1", "::1". Nothing when it is a name.
-bool parse_ip(std::string_view text, uint16_t port, Address& out);
 
 }  // namespace lb

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "base/text.h"
 #include "wire/json.h"
 #include "wire/scan.h"
 
@@ -36,24 +35,6 @@ Result<ListenerId> open_listener(GatewayContext& context, const Listen& wanted, 
 }
 
 }  // namespace
-
-bool parse_listen(std::string_view text, Address& out) {
-  if (text.starts_with("unix:")) {
-    out = {};
-    out.family = Address::Family::local;
-    out.path = std::string(text.substr(5));
-    return !out.path.empty();
-  }
-  size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos) return false;
-  std::optional<uint64_t> port = parse_u64(text.substr(colon + 1));
-  std::string_view host = text.substr(0, colon);
-  bool bracketed = host.starts_with('[') && host.ends_with(']') && host.size() > 2;
-  if (!bracketed && host.find(':') != std::string_view::npos) return false;
-  if (bracketed) host = host.substr(1, host.size() - 2);
-  return port && *port <= 65535 && parse_ip(host, static_cast<uint16_t>(*port), out) &&
-         bracketed == (out.family == Address::Family::v6);
-}
 
 Status change_listeners(GatewayContext& context, const std::vector<Listen>& wanted, Error* why) {
   std::vector<Listener> old = context.listeners;

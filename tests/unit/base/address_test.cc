@@ -1,4 +1,4 @@
-#include "engine/ports.h"
+#include "base/address.h"
 
 #include <csetjmp>
 #include <cstdarg>
