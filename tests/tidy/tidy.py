@@ -34,6 +34,7 @@ LIBRARIES = [
     (r"llhttp\.h", r"\bllhttp_\w+", "lib/wire/http1.cc", "llhttp stands in one file; go through wire/http1.h"),
     (r"yaml\.h", r"\byaml_\w+_(?:t|initialize|parse|delete)\b", "lib/config/yaml.cc",
      "libyaml stands in one file; go through config/yaml.h"),
+    (r"pcre2\.h", r"\b(?:pcre2|PCRE2)_\w+", "lib/wire/pattern.cc", "PCRE2 stands in one file; go through wire/pattern.h"),
 ]
 
 # Names that only some folders of lib/ may use.

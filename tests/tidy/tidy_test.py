@@ -37,6 +37,8 @@ PLANTED = [
     ("lib/net/loop.cc", "int g = mbedtls_ssl_setup();\n", 5, "library"),
     ("lib/policy/pick.cc", "void* p = cJSON_Parse(0);\n", 8, "library"),
     ("lib/policy/pick.cc", "void f() { llhttp_init(0); }\n", 8, "library"),
+    ("lib/policy/pick.cc", "#include <pcre2.h>\n", 8, "library"),
+    ("lib/policy/pick.cc", "void f() { pcre2_code_free(0); }\n", 8, "library"),
     ("lib/policy/pick.cc", "auto t = std::chrono::steady_clock::now();\n", 8, "name"),
     ("lib/policy/pick.cc", "auto t = std::chrono::system_clock::now();\n", 8, "name"),
     ("lib/policy/pick.cc", "long t = time(nullptr);\n", 8, "name"),
