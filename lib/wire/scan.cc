@@ -16,6 +16,9 @@ namespace {
 constexpr size_t kKeyMax = 6 * ScanPaths::kNameMax;
 // Frames that need no second allocation: few requests or answers are deeper, schemas of tools aside.
 constexpr size_t kFramesReserved = 12;
+// A string whose bytes are wanted is gone through by so much at a time: what its end is looked for in is then still
+// in the first cache (32 KiB on the smallest machines of today) when the listener reads it.
+constexpr size_t kHearWindow = 16 * 1024;
 
 constexpr bool is_space(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
 
@@ -124,22 +127,26 @@ void JsonScan::reset() {
   frames_.clear();
   expect_ = Expect::value;
   token_ = Token::none;
-  escape_ = faulty_ = is_object_ = false;
-  want_ = key_node_ = -1;
+  escape_ = faulty_ = is_object_ = hears_string_ = false;
+  want_ = key_node_ = heard_ = raw_ = -1;
 }
 
 bool JsonScan::complete() const { return expect_ == Expect::nothing && !faulty_; }
 bool JsonScan::faulty() const { return faulty_; }
 bool JsonScan::is_object() const { return is_object_; }
 
-bool JsonScan::feed(std::string_view bytes) {
+bool JsonScan::feed(std::string_view bytes, ScanListener* listener) {
   size_t at = 0;
+  listener_ = listener;
+  raw_from_ = 0;
   while (at < bytes.size() && !faulty_) {
     if (token_ == Token::none)
       at = is_space(bytes[at]) ? at + 1 : read_mark(bytes, at);
     else
       at = token_ == Token::scalar ? read_scalar(bytes, at) : read_string(bytes, at);
   }
+  if (raw_ >= 0) hear_container(bytes.substr(0, at));
+  listener_ = nullptr;
   offset_ += at;
   return !faulty_;
 }
@@ -147,6 +154,7 @@ bool JsonScan::feed(std::string_view bytes) {
 // The rest of a string up to its closing quote. Most bytes of a request are in long strings.
 size_t JsonScan::read_string(std::string_view bytes, size_t at) {
   const size_t from = at;
+  if (hears_string_) bytes = bytes.substr(0, at + kHearWindow);
   at = static_cast<size_t>(find_quote(bytes.data() + at, bytes.data() + bytes.size(), escape_) - bytes.data());
   std::string_view part = bytes.substr(from, at - from);
   bool ended = at < bytes.size();
@@ -158,6 +166,7 @@ size_t JsonScan::read_string(std::string_view bytes, size_t at) {
   } else {
     string_nonempty_ = string_nonempty_ || !part.empty();
     capture(part);
+    if (hears_string_) hear_string(part);
     if (ended) {
       capture("\"");
       end_value(offset_ + at + 1, string_nonempty_);
@@ -197,7 +206,7 @@ size_t JsonScan::read_mark(std::string_view bytes, size_t at) {
     case Expect::value_or_end:
     case Expect::value:
       if (c != ']' || expect_ == Expect::value) return begin_value(bytes, at);
-      end_container(c, offset_ + at + 1);
+      end_container(bytes, at);
       return at + 1;
     case Expect::key_or_end:
     case Expect::key:
@@ -208,7 +217,7 @@ size_t JsonScan::read_mark(std::string_view bytes, size_t at) {
         return at + 1 < bytes.size() ? read_string(bytes, at + 1) : at + 1;
       }
       if (c == '}' && expect_ == Expect::key_or_end)
-        end_container(c, offset_ + at + 1);
+        end_container(bytes, at);
       else
         faulty_ = true;
       return at + 1;
@@ -220,7 +229,7 @@ size_t JsonScan::read_mark(std::string_view bytes, size_t at) {
       if (c == ',')
         expect_ = frames_.back().object ? Expect::key : Expect::value;
       else
-        end_container(c, offset_ + at + 1);
+        end_container(bytes, at);
       return at + 1;
     case Expect::nothing:
       faulty_ = true;
@@ -258,6 +267,8 @@ size_t JsonScan::begin_value(std::string_view bytes, size_t at) {
     found.cut = false;
     found.text.clear();
   }
+  int16_t heard = paths_->heard(node);
+  if (heard >= 0) begin_heard(heard, type, at);
   if (type == JsonType::object || type == JsonType::array) {
     faulty_ = frames_.size() == kDepthMax;
     frames_.push_back({type == JsonType::object, node, want, false});
@@ -265,6 +276,7 @@ size_t JsonScan::begin_value(std::string_view bytes, size_t at) {
     return at + 1;
   }
   want_ = want;
+  heard_ = type == JsonType::string ? heard : int16_t{-1};
   if (type != JsonType::string) {
     token_ = Token::scalar;
     scalar_first_ = c;
@@ -276,17 +288,49 @@ size_t JsonScan::begin_value(std::string_view bytes, size_t at) {
   return at + 1 < bytes.size() ? read_string(bytes, at + 1) : at + 1;
 }
 
-void JsonScan::end_container(char c, uint64_t end) {
-  faulty_ = frames_.empty() || c != (frames_.back().object ? '}' : ']');
+void JsonScan::begin_heard(int16_t heard, JsonType type, size_t at) {
+  bool wanted = listener_ && listener_->begin(heard, type);
+  if (type == JsonType::string) {
+    hears_string_ = wanted;
+  } else if (wanted && raw_ < 0 && (type == JsonType::object || type == JsonType::array)) {
+    raw_ = heard;
+    raw_depth_ = frames_.size();
+    raw_from_ = at;
+  }
+}
+
+void JsonScan::hear_string(std::string_view part) {
+  hears_string_ = part.empty() || (listener_ && listener_->bytes(heard_, part));
+}
+
+// `bytes` is what is at hand up to where the container ends, or all of it.
+void JsonScan::hear_container(std::string_view bytes) {
+  std::string_view part = bytes.substr(raw_from_);
+  raw_from_ = bytes.size();
+  if (!part.empty() && !(listener_ && listener_->bytes(raw_, part))) raw_ = -1;
+}
+
+void JsonScan::end_container(std::string_view bytes, size_t at) {
+  faulty_ = frames_.empty() || bytes[at] != (frames_.back().object ? '}' : ']');
   if (faulty_) return;
   Frame frame = frames_.back();
   frames_.pop_back();
   want_ = frame.want;
-  end_value(end, frame.nonempty);
+  heard_ = paths_->heard(frame.node);
+  if (raw_ >= 0 && raw_depth_ == frames_.size()) {
+    hear_container(bytes.substr(0, at + 1));
+    raw_ = -1;
+  }
+  end_value(offset_ + at + 1, frame.nonempty);
 }
 
 void JsonScan::end_value(uint64_t end, bool nonempty) {
   expect_ = frames_.empty() ? Expect::nothing : Expect::comma_or_end;
+  if (heard_ >= 0) {
+    hears_string_ = false;
+    if (listener_) listener_->end(heard_);
+    heard_ = -1;
+  }
   if (want_ < 0) return;
   Found& found = found_[static_cast<size_t>(want_)];
   found.end = end;

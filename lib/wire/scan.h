@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,12 @@
 namespace lb {
 
 enum class JsonType : uint8_t { absent, string, number, boolean, null, object, array };
+
+// A path whose values a ScanListener is told of, under a number of its choice: several paths may share one.
+struct HeardPath {
+  std::string_view path;
+  int16_t as;
+};
 
 // What to look for: an immutable set of paths such as "model", "usage.prompt_tokens",
 // "choices.*.delta.content" (`*` is any array element). Built by the compiler from literals, shared by scanners.
@@ -26,7 +33,11 @@ class ScanPaths {
   template <size_t N>
   explicit constexpr ScanPaths(const std::string_view (&paths)[N]) : count_(N) {
     static_assert(N <= kPathsMax);
-    for (size_t i = 0; i < N; i++) add(paths[i], static_cast<int16_t>(i));
+    for (size_t i = 0; i < N; i++) node_of(paths[i]).want = static_cast<int16_t>(i);
+  }
+  template <size_t N>
+  constexpr ScanPaths(const std::string_view (&paths)[N], std::span<const HeardPath> heard) : ScanPaths(paths) {
+    for (const HeardPath& each : heard) node_of(each.path).heard = each.as;
   }
   constexpr size_t size() const { return count_; }
 
@@ -41,6 +52,8 @@ class ScanPaths {
   constexpr int16_t element(int16_t node) const { return node < 0 ? node : nodes_[static_cast<size_t>(node)].element; }
   // Index of the path that ends at `node`; -1 if none does.
   constexpr int16_t want(int16_t node) const { return node < 0 ? node : nodes_[static_cast<size_t>(node)].want; }
+  // Under which number the value at `node` is told of; -1 if it is not.
+  constexpr int16_t heard(int16_t node) const { return node < 0 ? node : nodes_[static_cast<size_t>(node)].heard; }
 
  private:
   struct Node {
@@ -49,9 +62,10 @@ class ScanPaths {
     int16_t sibling = -1;  // Next with the same parent.
     int16_t element = -1;  // The child `*`.
     int16_t want = -1;
+    int16_t heard = -1;
   };
 
-  constexpr void add(std::string_view path, int16_t index) {
+  constexpr Node& node_of(std::string_view path) {
     int16_t at = 0;
     while (!path.empty()) {
       size_t dot = path.find('.');
@@ -64,17 +78,32 @@ class ScanPaths {
         LB_CHECK(used_ < kNodesMax);
         next = static_cast<int16_t>(used_++);
         Node& parent = nodes_[static_cast<size_t>(at)];
-        nodes_[static_cast<size_t>(next)] = {name, -1, star ? int16_t{-1} : parent.child, -1, -1};
+        nodes_[static_cast<size_t>(next)] = {name, -1, star ? int16_t{-1} : parent.child, -1, -1, -1};
         (star ? parent.element : parent.child) = next;
       }
       at = next;
     }
-    nodes_[static_cast<size_t>(at)].want = index;
+    return nodes_[static_cast<size_t>(at)];
   }
 
   std::array<Node, kNodesMax> nodes_{};  // nodes_[0] is the root.
   size_t used_ = 1;
   size_t count_ = 0;
+};
+
+// Is told of values while they go by, in the order in which they stand in the document: what is too long to be
+// captured, or counts by each of its occurrences. Calls for containers enclose those for what is in them.
+class ScanListener {
+ public:
+  // `false`: its bytes are not wanted, and cost no more than those of any other value.
+  virtual bool begin(int16_t as, JsonType type) = 0;
+  // The bytes as they stand, in pieces of any size: of a string those between the quotes, of a container all of them.
+  // `false`: no more of them. Of containers in one another, the bytes of the outermost that wants them.
+  virtual bool bytes(int16_t as, std::string_view raw) = 0;
+  virtual void end(int16_t as) = 0;  // Of strings and containers; other scalars only begin.
+
+ protected:
+  ~ScanListener() = default;
 };
 
 class JsonScan {
@@ -94,7 +123,8 @@ class JsonScan {
 
   explicit JsonScan(const ScanPaths& paths);
   // Returns false once the document is faulty (then the rest is ignored, and offset() is behind the byte at fault).
-  bool feed(std::string_view bytes);
+  // `listener` is told of the paths that are to be heard; it must be the same one for all of a document.
+  bool feed(std::string_view bytes, ScanListener* listener = nullptr);
   // Makes ready for another document with the same paths; keeps its memory.
   void reset();
 
@@ -126,7 +156,10 @@ class JsonScan {
   size_t read_mark(std::string_view bytes, size_t at);
   size_t begin_value(std::string_view bytes, size_t at);
   void end_key(std::string_view last_part);
-  void end_container(char c, uint64_t end);
+  void begin_heard(int16_t heard, JsonType type, size_t at);
+  void hear_string(std::string_view part);
+  void hear_container(std::string_view bytes);
+  void end_container(std::string_view bytes, size_t at);
   void end_value(uint64_t end, bool nonempty);
   void capture(std::string_view bytes) {
     if (want_ >= 0) capture_wanted(bytes);
@@ -146,6 +179,12 @@ class JsonScan {
   char scalar_first_ = 0;
   int16_t key_node_ = -1;     // What the last key leads to.
   int16_t want_ = -1;         // Path of the scalar that is being read.
+  int16_t heard_ = -1;        // Number of the string that is being read, or of the container that has just ended.
+  int16_t raw_ = -1;          // Number of the container whose bytes are wanted; -1: none.
+  bool hears_string_ = false; // The bytes of the string that is being read are wanted.
+  size_t raw_depth_ = 0;      // Frames around that container.
+  size_t raw_from_ = 0;       // From where in the bytes at hand it has not been heard.
+  ScanListener* listener_ = nullptr;  // During feed().
   uint32_t touched_ = 0;      // Paths seen in this document, by bit: those that reset() has to clear.
   std::string key_;           // Raw: the part of a key that came with earlier bytes, while it may match.
 };
