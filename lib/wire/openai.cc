@@ -10,9 +10,11 @@ namespace lb {
 
 namespace {
 
-enum RequestPath : size_t { kModel, kStream, kMaxCompletion, kMaxOutput, kMax };
-constexpr std::string_view kRequestPaths[] = {"model", "stream", "max_completion_tokens", "max_output_tokens",
-                                              "max_tokens"};
+enum RequestPath : size_t { kModel, kStream, kMaxCompletion, kMaxOutput, kMax, kCacheKey, kUser, kUserId, kChoices };
+constexpr std::string_view kRequestPaths[] = {
+    "model", "stream", "max_completion_tokens", "max_output_tokens", "max_tokens",
+    "prompt_cache_key", "user", "metadata.user_id", "n",
+};
 
 enum AnswerPath : size_t {
   kError, kType, kObject, kDelta, kIndex, kContent, kToolCalls, kFunctionCall, kRefusal, kAudio, kText, kFinish,
@@ -73,7 +75,7 @@ constexpr std::string_view kErrorPaths[] = {
     "detail",
 };
 
-constexpr ScanPaths kRequestScan(kRequestPaths);
+constexpr ScanPaths kRequestScan(kRequestPaths, Prompt::kPaths);
 constexpr ScanPaths kAnswerScan(kAnswerPaths);
 constexpr ScanPaths kErrorScan(kErrorPaths);
 
@@ -224,6 +226,16 @@ uint64_t OpenAiRequest::output_tokens_max() const {
     if (scan_.integer(path, tokens)) return tokens;
   return 0;
 }
+std::string OpenAiRequest::prompt_cache_key() const { return whole_string(kCacheKey); }
+std::string OpenAiRequest::user() const {
+  std::string user = whole_string(kUser);
+  return user.empty() ? whole_string(kUserId) : user;
+}
+uint64_t OpenAiRequest::choices() const {
+  uint64_t choices = 1;
+  return scan_.integer(kChoices, choices) && choices > 0 ? choices : 1;
+}
+std::string OpenAiRequest::whole_string(size_t path) const { return scan_[path].end != 0 ? scan_.string(path) : ""; }
 
 ErrorFacts openai_error(const Head& head, std::string_view body, int64_t unix_now_s) {
   constexpr size_t kMessageMax = 300;

@@ -9,6 +9,7 @@
 
 #include "base/time.h"
 #include "wire/http1.h"
+#include "wire/prompt.h"
 #include "wire/scan.h"
 #include "wire/sse.h"
 
@@ -36,7 +37,7 @@ const char* error_class_name(ErrorClass value);
 class OpenAiRequest {
  public:
   OpenAiRequest();
-  bool feed(std::string_view bytes) { return scan_.feed(bytes); }
+  bool feed(std::string_view bytes) { return scan_.feed(bytes, &prompt_); }
   const JsonScan& scan() const { return scan_; }
   bool has_model() const;             // The value of `model` has come whole.
   std::string model() const;          // "" if absent.
@@ -46,8 +47,25 @@ class OpenAiRequest {
   bool stream() const;
   uint64_t output_tokens_max() const;  // max_completion_tokens, max_output_tokens or max_tokens; 0 if absent.
 
+  // Unicode characters of all text that the model will read: turns, system prompts, arguments and results of tools; and
+  // the bytes of `tools`. No images, sounds or files. Four of them are about a token; a token that is given as a
+  // number counts as four.
+  uint64_t text_characters() const { return prompt_.text_characters(); }
+  uint32_t images() const { return prompt_.images(); }  // Parts that are one, whatever its size.
+  // Of what a conversation begins with: its system prompts (`system`, `instructions`, leading turns of role system or
+  // developer), `tools`, and the user's first turn (which `prompt` or `input` is, if it is one string). The same for
+  // all requests of a conversation, whatever turns have been added. 0 if nothing of that has come whole.
+  uint64_t prefix_hash() const { return prompt_.prefix_hash(); }
+  // These are "" if absent, not yet whole, or no string; their first JsonScan::kCaptureMax bytes if they are longer.
+  std::string prompt_cache_key() const;
+  std::string user() const;            // `user`, or else `metadata.user_id`.
+  uint64_t choices() const;            // `n`: how many answers are asked for. 1 if it says nothing that makes sense.
+
  private:
+  std::string whole_string(size_t path) const;
+
   JsonScan scan_;
+  Prompt prompt_;
 };
 
 struct Usage {

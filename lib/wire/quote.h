@@ -59,8 +59,6 @@ inline const char* find_quote_portable(const char* at, const char* end, bool& es
   return end;
 }
 
-#if defined(__SSE2__)
-
 // Those bytes, by bit, before which an odd number of backslashes stands. `carry` is 1 if the first one is escaped by
 // what came before, and then if the byte after the sixty-fourth is. From simdjson (Langdale, Lemire: "Parsing
 // Gigabytes of JSON per Second", 2019), in the form of its json_escape_scanner.
@@ -72,6 +70,8 @@ inline uint64_t escaped_bytes(uint64_t slashes, uint64_t& carry) {
   carry = (codes & slashes) >> 63;
   return escaped;
 }
+
+#if defined(__SSE2__)
 
 inline const char* find_quote(const char* at, const char* end, bool& escaped) {
   const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\');
