@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "base/text.h"
+
 namespace lb {
 
 __extension__ using Uint128 = unsigned __int128;  // Both compilers have it; ISO C++ does not.
@@ -31,9 +33,7 @@ class Rng {
 
   // An independent stream for `purpose`, the same for the same seed.
   constexpr Rng split(std::string_view purpose) const {
-    uint64_t hash = 0xcbf29ce484222325u;  // FNV-1a, 64 bits.
-    for (char c : purpose) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
-    Rng child(state_ ^ hash);
+    Rng child(state_ ^ hash_text(purpose));
     child.next();
     return child;
   }

@@ -9,6 +9,13 @@
 
 namespace lb {
 
+// FNV-1a, 64 bits: for tables and seeds, not for secrets.
+constexpr uint64_t hash_text(std::string_view text) {
+  uint64_t hash = 0xcbf29ce484222325u;
+  for (char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+  return hash;
+}
+
 constexpr char ascii_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
 // Of a hexadecimal digit; -1 for anything else.

@@ -10,7 +10,6 @@ namespace lb {
 
 namespace {
 
-
 bool looks_like_json(std::string_view text) {
   size_t first = text.find_first_not_of(" \t\r\n");
   return first != std::string_view::npos && text[first] == '{';
@@ -48,6 +47,15 @@ const Route* Config::find_route(std::string_view model) const {
   for (const Route& route : routes) {
     if (route.model == model) return &route;
     if (route.model == "*") rest = &route;
+  }
+  return rest;
+}
+
+const Party* Config::find_caller(std::string_view name) const {
+  const Party* rest = nullptr;
+  for (const Party& party : callers) {
+    if (party.name == name && name != "*") return &party;
+    if (party.name == "*") rest = &party;
   }
   return rest;
 }

@@ -14,6 +14,9 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "policy/facts.h"
+#include "policy/settings.h"
+#include "wire/openai.h"
+#include "wire/pattern.h"
 
 namespace lb {
 
@@ -58,9 +61,8 @@ struct Timeouts {
 struct ModelConfig {
   std::string name;       // As callers ask for it.
   std::string as;         // As the upstream knows it; equal to `name` by default.
-  uint64_t rpm = 0;       // Requests per minute; 0: no limit.
-  uint64_t tpm = 0;       // Tokens per minute, input and output; 0: no limit.
-  uint32_t concurrency = 0;  // Calls at a time; 0: no limit.
+  policy::ScopeSpec limits;
+  policy::Price price;
 };
 
 struct Deployment {
@@ -72,6 +74,12 @@ struct Deployment {
   std::vector<HeaderPair> headers;  // Added to each request.
   std::vector<ModelConfig> models;  // Empty: takes every model, by the name it was asked for.
   double weight = 1;
+  bool enabled = true;              // false: takes no calls; those in flight go on.
+  bool caches = true;               // Its provider caches prompts.
+  policy::ScopeSpec limits;         // Of all its models together.
+  std::string account;              // Deployments of one account share its limits and its key's health; "" none.
+  Duration probe;                   // Pause between two looks at it while it is out; zero: none.
+  std::string probe_path;           // What is asked for then, below `url`.
   TlsConfig tls;
   ProxyConfig proxy;
   Timeouts timeouts;
@@ -89,11 +97,22 @@ struct Deployment {
 // Where the bytes before the first content are released to the caller: design.md §0.
 enum class CommitOn : uint8_t { content, head };
 
+// Whose calls stay with one deployment, for its prompt cache or its state.
+enum class Affinity : uint8_t {
+  prompt,   // Those of a session, and those with a long prompt that begins alike.
+  session,  // Those that name a session.
+  off,
+};
+
 struct Route {
   std::string model;                         // "*" takes what no other route names.
   std::vector<std::vector<uint32_t>> tiers;  // Indices of deployments.
-  policy::Balance balance = policy::Balance::p2c;
-  uint32_t retries = 0;      // Attempts after the first.
+  policy::PlanSpec plan;
+  policy::RetryPlan retry;
+  std::string larger;        // Model to go on with when the context is too long for this one; "" none.
+  Affinity affinity = Affinity::prompt;
+  uint32_t affinity_tokens = 0;  // The shortest prompt that is worth staying for.
+  Duration affinity_wait;        // How long a call waits for its own deployment, for each token of its prompt.
   Duration deadline;         // Of the whole call.
   Duration wait;             // For a target; zero: the call fails at once with the true wait.
   uint32_t window_bytes = 0;  // Delivered to the caller and not yet consumed.
@@ -114,13 +133,36 @@ struct Limits {
   uint64_t replay_bytes_total = 0;   // All bodies kept for replay; beyond it one is sent once.
   uint32_t connections = 0;          // Inbound, all listeners together; accepting pauses there.
   uint32_t waiting = 0;              // Calls that wait for a target.
+  uint32_t callers = 0;              // Under "*", counted at a time.
   Duration head_timeout;             // For a client to send a request head.
   Duration body_timeout;             // Between two reads of a request body.
   Duration idle_timeout;             // Of an inbound connection between requests.
   Duration dns_ttl;                  // How long an answer of the resolver is used.
 };
 
+// A limit that several share by its name: an account of deployments, or a caller.
+struct Party {
+  std::string name;  // Of a caller: "*" stands for every other, each by itself.
+  policy::ScopeSpec limits;
+  double share = 1;  // Of a caller: how much it gets beside others when calls wait.
+};
+
+// What an upstream's error is taken for, where the built-in table is not right: the first rule that fits.
+struct ErrorRule {
+  uint16_t status = 0;     // 0: any.
+  std::string contains;    // In the body; "" any.
+  std::shared_ptr<const Pattern> pattern;  // Null: any body.
+  std::optional<ErrorClass> as;
+  std::optional<bool> fail_over;
+  std::optional<policy::Mark> mark;
+  std::optional<Duration> cool;
+};
+
 struct Config {
+  std::vector<Party> accounts;
+  std::vector<Party> callers;
+  std::vector<ErrorRule> errors;
+  policy::Settings policies;
   std::vector<Listen> listen;
   std::vector<Deployment> deployments;
   std::vector<Route> routes;  // Also one for each model that deployments name and no route does.
@@ -128,6 +170,8 @@ struct Config {
 
   // The route for a model: its own, else "*", else null.
   const Route* find_route(std::string_view model) const;
+  // The caller's own entry, else "*", else null.
+  const Party* find_caller(std::string_view name) const;
 };
 
 // Reads secrets for the host. Absent: {env} and {file} are refused with a clear error.

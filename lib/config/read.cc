@@ -39,6 +39,7 @@ bool is_field_value(std::string_view text) {
 struct Reader {
   Secrets* secrets;
   SecretUse use;
+  Preset preset;
   Config& config;
 
   Problem listeners(JsonView root);
@@ -51,6 +52,7 @@ struct Reader {
   Problem secret(const Place& place, JsonView view, Key key, std::string& out);
   Problem pem(const Place& place, JsonView view, Key key, std::string& out);
   Problem fetch(const Place& place, JsonView view, Key key, std::string& out);
+  Problem accounts(const Place& place);
   void limits(JsonView view);
 };
 
@@ -149,9 +151,8 @@ Problem Reader::models(const Place& place, JsonView view, Deployment& out) {
       return here.error("is there twice; leave out one");
     model.as = read_string(entry, Key::model_as);
     if (model.as.empty()) model.as = model.name;
-    model.rpm = read_integer(entry, Key::model_rpm);
-    model.tpm = read_integer(entry, Key::model_tpm);
-    model.concurrency = static_cast<uint32_t>(read_integer(entry, Key::model_concurrency));
+    model.limits = read_limits(entry, Key::model_rpm, preset);
+    model.price = read_price(member(entry, Key::price));
     out.models.push_back(std::move(model));
   }
   return std::nullopt;
@@ -216,12 +217,34 @@ Problem Reader::deployment(const Place& place, JsonView view, Deployment& out) {
   if (Problem problem = endpoint(place, view, out)) return problem;
   if (Problem problem = models(place_of(place, Key::models), member(view, Key::models), out)) return problem;
   out.weight = read_number(view, Key::weight);
+  out.enabled = read_boolean(view, Key::enabled);
+  out.caches = read_boolean(view, Key::caches) && out.kind == DeploymentKind::http;
+  out.limits = read_limits(view, Key::deployment_rpm, preset);
+  out.account = read_string(view, Key::deployment_account);
+  out.probe = read_ms(view, Key::probe_ms);
+  out.probe_path = read_string(view, Key::probe_path);
   out.timeouts = {read_ms(view, Key::connect_ms), read_ms(view, Key::head_ms), read_ms(view, Key::content_ms),
                   read_ms(view, Key::idle_ms)};
   out.connections_max = static_cast<uint32_t>(read_integer(view, Key::connections_max));
   out.keep_alive = read_ms(view, Key::keep_alive_ms);
   out.echo_events = static_cast<uint32_t>(read_integer(view, Key::echo_events));
   out.echo_delay = read_ms(view, Key::echo_delay_ms);
+  return std::nullopt;
+}
+
+// Every account that a deployment names is there; one that none names is a slip of the pen.
+Problem Reader::accounts(const Place& place) {
+  std::set<std::string_view> named;
+  for (size_t i = 0; i < config.deployments.size(); i++) {
+    const std::string& account = config.deployments[i].account;
+    auto same = [&](const Party& party) { return party.name == account; };
+    named.insert(account);
+    if (!account.empty() && std::none_of(config.accounts.begin(), config.accounts.end(), same))
+      return place.at(i).at("account").error("there is no account \"" + account + "\"; write it under `accounts`");
+  }
+  for (const Party& party : config.accounts)
+    if (!named.contains(party.name))
+      return Place().at("accounts").at(party.name).error("no deployment has this account; write it at one, or leave this out");
   return std::nullopt;
 }
 
@@ -232,6 +255,7 @@ void Reader::limits(JsonView view) {
   out.replay_bytes_total = read_integer(view, Key::replay_bytes_total);
   out.connections = static_cast<uint32_t>(read_integer(view, Key::connections));
   out.waiting = static_cast<uint32_t>(read_integer(view, Key::waiting));
+  out.callers = static_cast<uint32_t>(read_integer(view, Key::callers_max));
   out.head_timeout = read_ms(view, Key::head_timeout_ms);
   out.body_timeout = read_ms(view, Key::body_timeout_ms);
   out.idle_timeout = read_ms(view, Key::idle_timeout_ms);
@@ -240,33 +264,42 @@ void Reader::limits(JsonView view) {
 
 }  // namespace
 
-uint64_t read_integer(JsonView object, schema::Key key) { return static_cast<uint64_t>(read_number(object, key)); }
+uint64_t read_integer(JsonView object, schema::Key key, Preset preset) {
+  return static_cast<uint64_t>(read_number(object, key, preset));
+}
 
-double read_number(JsonView object, schema::Key key) {
+double read_number(JsonView object, schema::Key key, Preset preset) {
   JsonView view = member(object, key);
-  return view.present() ? view.number() : parse_double(schema::row(key).fallback).value_or(0);
+  return view.present() ? view.number() : parse_double(schema::fallback(key, preset)).value_or(0);
 }
 
-bool read_boolean(JsonView object, schema::Key key) {
+bool read_boolean(JsonView object, schema::Key key, Preset preset) {
   JsonView view = member(object, key);
-  return view.present() ? view.boolean() : schema::row(key).fallback == "true";
+  return view.present() ? view.boolean() : schema::fallback(key, preset) == "true";
 }
 
-Duration read_ms(JsonView object, schema::Key key) {
-  return Duration::from_ms(static_cast<int64_t>(read_integer(object, key)));
+Duration read_ms(JsonView object, schema::Key key, Preset preset) {
+  return Duration::from_ms(static_cast<int64_t>(read_integer(object, key, preset)));
 }
 
-std::string read_string(JsonView object, schema::Key key) { return std::string(member(object, key).string()); }
+std::string read_string(JsonView object, schema::Key key) {
+  JsonView view = member(object, key);
+  std::string_view fallback = schema::row(key).fallback;
+  if (view.present() || fallback.size() < 2) return std::string(view.string());
+  return std::string(fallback.substr(1, fallback.size() - 2));  // In quotes.
+}
 
-uint32_t read_choice(JsonView object, schema::Key key) {
+uint32_t read_choice(JsonView object, schema::Key key, Preset preset) {
   const schema::Row& row = schema::row(key);
-  std::string_view fallback = row.fallback.substr(1, row.fallback.size() - 2);  // In quotes.
+  std::string_view fallback = schema::fallback(key, preset);
+  if (!fallback.empty()) fallback = fallback.substr(1, fallback.size() - 2);  // In quotes.
   JsonView view = member(object, key);
   return schema::choice_index(row, view.present() ? view.string() : fallback).value_or(0);
 }
 
 Problem read_config(JsonView root, Secrets* secrets, SecretUse use, Config& out) {
-  Reader reader{secrets, use, out};
+  auto preset = static_cast<Preset>(read_choice(root, Key::preset));
+  Reader reader{secrets, use, preset, out};
   if (Problem problem = reader.listeners(root)) return problem;
   JsonView list = member(root, Key::deployments);
   Place whole;
@@ -278,7 +311,9 @@ Problem read_config(JsonView root, Secrets* secrets, SecretUse use, Config& out)
     if (Problem problem = reader.deployment(place.at(index++), view, deployment)) return problem;
   }
   reader.limits(member(root, Key::limits));
-  return read_routes(root, out);
+  if (Problem problem = read_policies(root, preset, out)) return problem;
+  if (Problem problem = reader.accounts(place)) return problem;
+  return read_routes(root, preset, out);
 }
 
 }  // namespace lb

@@ -42,9 +42,25 @@ struct Offers {
 };
 
 // The settings of a route but for its model and tiers; of an absent view the defaults.
-void read_settings(JsonView view, Route& out) {
-  out.balance = static_cast<policy::Balance>(read_choice(view, Key::balance));
-  out.retries = static_cast<uint32_t>(read_integer(view, Key::retries));
+void read_settings(JsonView view, Preset preset, Route& out) {
+  policy::PlanSpec& plan = out.plan;
+  plan.balance = static_cast<policy::Balance>(read_choice(view, Key::balance, preset));
+  plan.top_k = static_cast<uint32_t>(read_integer(view, Key::top_k, preset));
+  plan.spill = static_cast<policy::Spill>(read_choice(view, Key::spill, preset));
+  plan.when_none = static_cast<policy::WhenNone>(read_choice(view, Key::when_none, preset));
+  plan.panic_share = read_number(view, Key::panic_share, preset);
+  plan.sticky = read_ms(view, Key::sticky_ms, preset);
+  plan.fail_back = read_boolean(view, Key::fail_back, preset);
+  plan.estimate = static_cast<policy::Estimate>(read_choice(view, Key::estimate, preset));
+  out.affinity = static_cast<Affinity>(read_choice(view, Key::affinity, preset));
+  plan.affinity = out.affinity == Affinity::off ? Duration::zero() : read_ms(view, Key::affinity_ms, preset);
+  out.affinity_tokens = static_cast<uint32_t>(read_integer(view, Key::affinity_tokens, preset));
+  out.affinity_wait = Duration::from_us(static_cast<int64_t>(read_integer(view, Key::affinity_wait_us, preset)));
+  out.retry.policy = static_cast<policy::RetryPolicy>(read_choice(view, Key::retry, preset));
+  out.retry.retries = static_cast<uint32_t>(read_integer(view, Key::retries, preset));
+  out.retry.backoff = read_ms(view, Key::backoff_ms, preset);
+  out.retry.backoff_max = std::max(out.retry.backoff, read_ms(view, Key::backoff_max_ms, preset));
+  out.larger = read_string(view, Key::larger);
   out.deadline = read_ms(view, Key::deadline_ms);
   out.wait = read_ms(view, Key::wait_ms);
   out.window_bytes = static_cast<uint32_t>(read_integer(view, Key::window_bytes));
@@ -112,18 +128,31 @@ Problem read_tiers(const Place& place, JsonView view, const Offers& offers, Rout
   return std::nullopt;
 }
 
+// The model to go on with has a route of its own, and it is another one.
+Problem check_larger(const Place& place, const Config& config) {
+  for (size_t i = 0; i < config.routes.size(); i++) {
+    const Route& route = config.routes[i];
+    if (route.larger.empty()) continue;
+    Place here = place.at(i).at("larger");
+    if (route.larger == route.model) return here.error("is the model itself; write a larger one, or leave it out");
+    if (!config.find_route(route.larger))
+      return here.error("no route has the model \"" + route.larger + "\"; add it to the models of a deployment");
+  }
+  return std::nullopt;
+}
+
 // A route that nobody wrote: the defaults, over all that serve `model`.
-void add_route(std::string_view model, const Offers& offers, Config& config) {
+void add_route(std::string_view model, const Offers& offers, Preset preset, Config& config) {
   Route route;
   route.model = model;
-  read_settings(JsonView(), route);
+  read_settings(JsonView(), preset, route);
   route.tiers.push_back(offers.that_serve(model));
   config.routes.push_back(std::move(route));
 }
 
 }  // namespace
 
-Problem read_routes(JsonView root, Config& config) {
+Problem read_routes(JsonView root, Preset preset, Config& config) {
   Offers offers(config);
   std::set<std::string, std::less<>> routed;
   Place whole;
@@ -134,7 +163,7 @@ Problem read_routes(JsonView root, Config& config) {
     Place here = place.at(index++);
     Route route;
     route.model = read_string(view, Key::route_model);
-    read_settings(view, route);
+    read_settings(view, preset, route);
     if (!routed.insert(route.model).second)
       return here.at("model").error("another route has the model \"" + route.model + "\"; write one route a model");
     if (Problem problem = read_tiers(here, view, offers, route)) return problem;
@@ -144,14 +173,14 @@ Problem read_routes(JsonView root, Config& config) {
   for (const Deployment& deployment : config.deployments) {
     for (const ModelConfig& model : deployment.models) {
       if (!routed.insert(model.name).second) continue;
-      add_route(model.name, offers, config);
+      add_route(model.name, offers, preset, config);
       if (config.routes.size() > kRoutesMax)
         return whole.at("deployments").error("names more than " + std::to_string(kRoutesMax) +
                                               " models together; write fewer");
     }
   }
-  if (!offers.takes_all.empty() && !routed.contains("*")) add_route("*", offers, config);
-  return std::nullopt;
+  if (!offers.takes_all.empty() && !routed.contains("*")) add_route("*", offers, preset, config);
+  return check_larger(place, config);
 }
 
 }  // namespace lb

@@ -15,6 +15,17 @@ constexpr auto kRows = std::to_array<Row>({
 #undef LB_KEY
 });
 
+struct PresetRow {
+  Preset preset;
+  Key key;
+  std::string_view json;
+};
+constexpr auto kPresets = std::to_array<PresetRow>({
+#define LB_PRESET(preset, key, json) {Preset::preset, Key::key, json},
+#include "config/presets.def"
+#undef LB_PRESET
+});
+
 // Every bound and default is a whole number that a message should show without an exponent, except
 // for weights.
 std::string number_text(double number) {
@@ -44,6 +55,13 @@ std::string values_text(std::string_view values) {
 std::span<const Row> rows() { return kRows; }
 
 const Row& row(Key key) { return kRows[static_cast<size_t>(key)]; }
+
+std::string_view fallback(Key key, Preset preset) {
+  if (preset != Preset::none)
+    for (const PresetRow& entry : kPresets)
+      if (entry.preset == preset && entry.key == key) return entry.json;
+  return row(key).fallback;
+}
 
 bool is_child(const Row& parent, const Row& candidate) {
   size_t at = parent.path.size();

@@ -15,6 +15,9 @@ enum class Key : uint8_t {
 #undef LB_KEY
 };
 
+// In the order of the values of `preset`.
+enum class Preset : uint8_t { none, switchboard, lbgpt, aca, pllm, claude };
+
 enum class Type : uint8_t {
   object,   // Its keys are rows.
   list,     // Its elements are of the row "*".
@@ -49,6 +52,8 @@ struct Row {
 
 std::span<const Row> rows();
 const Row& row(Key key);
+// JSON text of the default, as `preset` has it: see presets.def.
+std::string_view fallback(Key key, Preset preset);
 
 // The row of a member `segment` of `parent`; "*" for elements. Null when there is none.
 const Row* child(const Row& parent, std::string_view segment);

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "engine/call.h"
+#include "wire/rate_limits.h"
 
 namespace lb {
 
@@ -15,6 +16,17 @@ Chunk take(Chain& chain, uint64_t n) {
   Chunk part = chain[0].slice(0, n);
   chain.consume(n);
   return part;
+}
+
+policy::Statement statement_of(const StatedLimit& limit) {
+  policy::Metric metric = policy::Metric::requests;
+  switch (limit.metric) {
+    case StatedLimit::Metric::requests: break;
+    case StatedLimit::Metric::tokens: metric = policy::Metric::tokens; break;
+    case StatedLimit::Metric::input_tokens: metric = policy::Metric::input_tokens; break;
+    case StatedLimit::Metric::output_tokens: metric = policy::Metric::output_tokens; break;
+  }
+  return {metric, limit.limit, limit.remaining, limit.reset, limit.continuous};
 }
 
 }  // namespace
@@ -63,6 +75,7 @@ bool Call::on_piece(Link& link, const Chunk& chunk, const Http1Parser::Piece& pi
 void Call::on_head(Link& link) {
   attempt_.head = std::move(link.parser.head());
   attempt_.status = attempt_.head.status;
+  hear_limits();
   set_phase(Phase::holding, context_.now + deployment().timeouts.content);
   attempt_.error = attempt_.status < 200 || attempt_.status > 299;
   if (attempt_.error) return;
@@ -93,7 +106,8 @@ void Call::on_body(Chunk chunk) {
                                                 : uint64_t{route_config().hold_bytes};
   if (held_.bytes() < bound) return;
   if (delivery_ == Delivery::whole) {
-    close_attempt(Close::sent);
+    attempt_.ended.verdict = policy::Verdict::no_fault;
+    close_attempt(Took::unknown);
     return end(Status::TOO_LARGE, 502, "the answer is longer than limits.body_bytes");
   }
   attempt_.error ? judge_error(false) : commit();
@@ -115,7 +129,7 @@ void Call::inspect_events(const Chunk& chunk) {
       if (in_band_error_) break;
       ErrorFacts facts = openai_error(attempt_.head, attempt_.answer->error_text(), 0);
       ErrorClass what = facts.what == ErrorClass::none ? ErrorClass::server : facts.what;
-      return fail(what, "the stream began with an error: " + facts.message, facts.retry_after);
+      return fail(what, "the stream began with an error: " + facts.message, facts.retry_after, Took::answer);
     }
     content = content || sign == OpenAiAnswer::Sign::content;
     if (delivery_ == Delivery::events && event.data != "[DONE]")
@@ -128,6 +142,17 @@ void Call::inspect_events(const Chunk& chunk) {
   bool full = held_.bytes() >= route_config().hold_bytes && delivery_ != Delivery::whole;
   if (!head_emitted_ && ((content && delivery_ != Delivery::whole) || full)) commit();
   if (in_band_error_) broken(Status::BROKEN, "the upstream reported an error in mid-stream");
+}
+
+// What the provider states of its limits, in the words of the policies.
+void Call::hear_limits() {
+  int64_t unix_now = context_.options.unix_time_s ? context_.options.unix_time_s() : 0;
+  std::array<policy::Statement, kStatedLimitsMax> stated;
+  size_t count = 0;
+  for (const StatedLimit& limit : stated_limits(attempt_.head, unix_now)) stated[count++] = statement_of(limit);
+  if (count == 0) return;
+  context_.fleet.balancer().hear(attempt_.reservation, std::span(stated).first(count), context_.now);
+  context_.capacity_freed = true;  // There may be more, or less, than a waiting call was told.
 }
 
 // The body is whole. `link` is null for echo.
@@ -148,16 +173,18 @@ void Call::on_end(Link* link) {
 
 // An error answer: passed on if it is the caller's own or the last word, kept while another target is asked.
 void Call::judge_error(bool whole) {
-  ErrorFacts facts = openai_error(
-      attempt_.head, held_.to_string(),
-      context_.options.unix_time_s ? context_.options.unix_time_s() : 0);
+  std::string body = held_.to_string();
+  ErrorFacts facts = openai_error(attempt_.head, body, context_.options.unix_time_s ? context_.options.unix_time_s() : 0);
   if (facts.what == ErrorClass::none) facts.what = ErrorClass::server;
+  Judgement judgement = by_rules(facts.what, facts.retry_after, attempt_.status, body);
+  facts.what = judgement.what;
   if (attempt_.status < 300) attempt_.status = static_cast<uint16_t>(http_status_of(facts.what));
-  policy::Next::Kind next = judge(facts.what, facts.retry_after, false);
+  judge(judgement);
   note_attempt(facts.what, "answered " + std::to_string(attempt_.status) + ": " + facts.message);
   failure_ = {facts.what, served_by_ + ": " + facts.message};
   events_ = false;
-  if (next == policy::Next::Kind::stop) {
+  if (facts.what == ErrorClass::context_length && go_larger()) return;
+  if (!may_go_on(judgement)) {
     if (auto wait = shortest_wait(); wait && attempt_.status == 429) {
       attempt_.head.set("retry-after", std::to_string((wait->ms_ceil() + 999) / 1000));
       attempt_.head.set("retry-after-ms", std::to_string(wait->ms_ceil()));
@@ -169,8 +196,22 @@ void Call::judge_error(bool whole) {
   last_.reset();
   if (whole) last_ = LastAnswer{std::move(attempt_.head), attempt_.status, std::move(held_), attempt_.target};
   held_.clear();
-  close_attempt(Close::sent);
+  close_attempt(Took::answer);
   dispatch();
+}
+
+// The context is too long for this model, and the route names a larger one: the call goes on there.
+bool Call::go_larger() {
+  const Route* larger = route_config().larger.empty() ? nullptr : world_->config->find_route(route_config().larger);
+  if (!larger || larger_used_ || !body_.replayable()) return false;
+  held_.clear();
+  last_.reset();
+  close_attempt(Took::answer);
+  route_index_ = static_cast<size_t>(larger - world_->config->routes.data());
+  larger_used_ = true;
+  tried_.clear();
+  dispatch();
+  return true;
 }
 
 // A success that ended before it was committed: is it one?
@@ -202,13 +243,16 @@ void Call::commit() {
   context_.text.append("x-lb-served-by: ").append(served_by_);
   context_.text.append("\r\nx-lb-attempts: ").append(std::to_string(attempts_));
   context_.text.append("\r\nx-lb-request-id: ").append(request_id_).append("\r\n");
+  if (!trace_.empty()) context_.text.append("x-lb-trace: ").append(trace_).append("]\r\n");
   event.data = Chunk::copy(context_.text);
   first_byte_ = context_.now;
   event.detail = detail("");
   emit(Event::Kind::head, std::move(event));
   head_emitted_ = true;
-  if (attempt_.serial && !attempt_.error)
-    context_.fleet.target(attempt_.target).meter.first_byte.record(context_.now - attempt_.started);
+  if (attempt_.serial && !attempt_.error) {
+    attempt_.ended.first_content = context_.now - attempt_.started;
+    context_.fleet.target(attempt_.target).meter.first_byte.record(*attempt_.ended.first_content);
+  }
   if (!attempt_.serial || attempt_.request_done) drop_body();
   set_phase(Phase::relaying, attempt_.serial ? context_.now + deployment().timeouts.idle
                                              : Instant::never());
@@ -260,9 +304,9 @@ void Call::broken(Status status, std::string message) {
     if (status == Status::DEADLINE)
       context_.fleet.target(attempt_.target).meter.failed[static_cast<size_t>(ErrorClass::timeout)]++;
     else
-      judge(ErrorClass::broken, std::nullopt, false);
+      judge({ErrorClass::broken, std::nullopt, nullptr});
     if (attempt_.answer) usage_ = attempt_.answer->usage();
-    close_attempt(Close::sent);
+    close_attempt(Took::unknown);
   }
   if (status == Status::DEADLINE) {
     held_begin_ += held_.bytes();
@@ -301,9 +345,9 @@ void Call::finish_answer() {
     target.meter.tokens_in += usage_.input.value_or(0);
     target.meter.tokens_out += usage_.output.value_or(0);
     target.meter.latency.record(context_.now - attempt_.started);
-    target.health.on_outcome(policy::Verdict::good, std::nullopt, {}, context_.now);
+    attempt_.ended.verdict = policy::Verdict::good;
   }
-  close_attempt(Close::sent);
+  close_attempt(attempt_.error ? Took::answer : Took::usage);
   answer_ended_ = true;
   release();
 }

@@ -30,9 +30,10 @@ policy::Verdict verdict_of(ErrorClass what) {
     case ErrorClass::overloaded:
       return policy::Verdict::overloaded;
     case ErrorClass::server:
-    case ErrorClass::connect:
     case ErrorClass::broken:
       return policy::Verdict::faulty;
+    case ErrorClass::connect:
+      return policy::Verdict::unreachable;
     case ErrorClass::not_found:
       return policy::Verdict::not_found;
     case ErrorClass::timeout:
@@ -49,6 +50,7 @@ policy::Outcome outcome_of(ErrorClass what) {
     case policy::Verdict::limited:
     case policy::Verdict::overloaded:
     case policy::Verdict::faulty:
+    case policy::Verdict::unreachable:
     case policy::Verdict::timed_out:
     case policy::Verdict::key_refused:
     case policy::Verdict::exhausted:
@@ -75,9 +77,11 @@ void Call::start_attempt(policy::TargetIndex index, bool again) {
   attempt_.serial = ++serials_;
   attempt_.target = index;
   attempt_.started = context_.now;
-  attempt_.as = target.as == model_ ? "" : target.as;
-  attempt_.reservation = target.limit.reserve(estimate(), context_.now);
-  target.in_flight++;
+  // The body names model_; a target without a name of its own takes that of the route, unless it takes any.
+  attempt_.as = !target.as.empty() ? target.as : larger_used_ ? route_config().model : "";
+  if (attempt_.as == model_) attempt_.as.clear();
+  attempt_.reservation =
+      context_.fleet.balancer().reserve(plan(), index, ask(), prompt(), caller_, context_.now);
   upstream.in_flight++;
   if (!dispatched_) dispatched_ = context_.now;
   served_by_ = upstream.deployment->name;
@@ -176,12 +180,11 @@ void Call::link_lost(Link& link, Status status, std::string_view why) {
   std::string message(why);
   if (!link.up)
     return fail(ErrorClass::connect, status == Status::TLS ? "TLS: " + message : std::move(message));
-  bool stale = attempt_.reused && !attempt_.received;
-  if (stale && body_.replayable() &&
-      judge(ErrorClass::none, std::nullopt, true) == policy::Next::Kind::again) {
+  if (attempt_.reused && !attempt_.received && may_repeat_stale()) {
     policy::TargetIndex target = attempt_.target;
     stale_used_ = true;
-    close_attempt(Close::never_sent);
+    attempt_.ended.verdict = policy::Verdict::no_fault;
+    close_attempt(Took::nothing);
     return start_attempt(target, true);
   }
   fail(ErrorClass::broken, attempt_.received ? "the answer broke off: " + message
@@ -307,34 +310,54 @@ void Call::on_phase_due() {
       return broken(Status::BROKEN, "the upstream went silent for idle_ms in the middle of the answer");
     case Phase::reading:
     case Phase::waiting:
+    case Phase::pausing:
     case Phase::ending:
     case Phase::done:
       return;
   }
 }
 
-// Tells health and meter what the attempt showed, and asks the retry policy what to do.
-policy::Next::Kind Call::judge(ErrorClass what, std::optional<Duration> told, bool stale) {
-  Target& target = context_.fleet.target(attempt_.target);
-  policy::Outcome outcome = stale ? policy::Outcome::stale : outcome_of(what);
-  if (!stale) {
-    target.meter.failed[static_cast<size_t>(what)]++;
-    Duration out = target.health.on_outcome(verdict_of(what), told, {}, context_.now);
-    if (out > Duration::zero()) {
-      target.cooled_by = what;
-      context_.capacity_freed = true;  // Waiting calls may now have to give up sooner.
-      context_.log(LogLevel::info, "deployment cools down",
-                   "\"deployment\":" + json_quote(served_by_) + ",\"model\":" +
-                       json_quote(model_) + ",\"class\":\"" + error_class_name(what) +
-                       "\",\"for_ms\":" + std::to_string(out.ms_ceil()));
-    }
+policy::Spent Call::spent() const { return {attempts_, stale_used_, body_.replayable()}; }
+
+bool Call::may_repeat_stale() const {
+  return policy::after(route_config().retry, policy::Outcome::stale, spent(), deadline_, context_.now).kind ==
+         policy::Next::Kind::again;
+}
+
+// The class of an error and what follows from it, by the first rule of the configuration that fits, if one does.
+Call::Judgement Call::by_rules(ErrorClass what, std::optional<Duration> told, uint16_t status,
+                               std::string_view body) const {
+  for (const ErrorRule& rule : world_->config->errors) {
+    bool fits = (rule.status == 0 || rule.status == status) &&
+                (rule.contains.empty() || body.find(rule.contains) != body.npos) &&
+                (!rule.pattern || rule.pattern->matches(body));
+    if (fits) return {rule.as.value_or(what), told, &rule};
   }
-  policy::Spent spent;
-  spent.attempts = attempts_;
-  spent.stale_used = stale_used_;
-  spent.replayable = body_.replayable();
-  policy::RetryPlan plan{route_config().retries};
-  return policy::after(plan, outcome, spent, deadline_, context_.now).kind;
+  return {what, told, nullptr};
+}
+
+// Notes what the attempt showed, for health and meters.
+void Call::judge(const Judgement& judgement) {
+  ErrorClass what = judgement.what;
+  context_.fleet.target(attempt_.target).meter.failed[static_cast<size_t>(what)]++;
+  attempt_.ended.verdict = verdict_of(what);
+  attempt_.ended.told = told_ = judgement.told;
+  attempt_.failed_as = what;
+  if (!judgement.rule) return;
+  attempt_.ended.mark = judgement.rule->mark;
+  attempt_.ended.cool = judgement.rule->cool;
+}
+
+// After a failure of which nothing has been delivered: may another attempt be made?
+bool Call::may_go_on(const Judgement& judgement) {
+  policy::Outcome outcome = outcome_of(judgement.what);
+  if (judgement.rule && judgement.rule->fail_over)
+    outcome = *judgement.rule->fail_over ? policy::Outcome::target_fault : policy::Outcome::caller_fault;
+  if (policy::after(route_config().retry, outcome, spent(), deadline_, context_.now).kind == policy::Next::Kind::stop)
+    return false;
+  if (context_.fleet.balancer().take_retry(context_.now)) return true;
+  context_.meter.retries_denied++;
+  return false;
 }
 
 void Call::note_attempt(ErrorClass what, const std::string& message) {
@@ -351,30 +374,40 @@ void Call::note_attempt(ErrorClass what, const std::string& message) {
 }
 
 // The attempt failed before anything was delivered: elsewhere, or the end.
-void Call::fail(ErrorClass what, std::string message, std::optional<Duration> told) {
+void Call::fail(ErrorClass what, std::string message, std::optional<Duration> told, Took took) {
   LB_CHECK(!head_emitted_);
-  policy::Next::Kind next = judge(what, told, false);
+  Judgement judgement = by_rules(what, told, 0, message);
+  what = judgement.what;
+  judge(judgement);
   note_attempt(what, message);
-  close_attempt(attempt_.sent ? Close::sent : Close::never_sent);
+  close_attempt(took_unheard(took));
   held_.clear();
   failure_ = {what, served_by_ + ": " + message};
   last_.reset();
-  if (next == policy::Next::Kind::stop) return give_up(Status::NO_UPSTREAM);
+  if (!may_go_on(judgement)) return give_up(Status::NO_UPSTREAM);
   dispatch();
 }
 
-void Call::close_attempt(Close how) {
+void Call::close_attempt(Took took) {
   LB_CHECK(attempt_.serial);
-  Target& target = context_.fleet.target(attempt_.target);
-  Upstream& upstream = context_.fleet.upstream(target.upstream);
+  Upstream& upstream = upstream_of(attempt_.target);
   leave_link(false);
-  if (how == Close::never_sent)
-    target.limit.release(attempt_.reservation, context_.now);
-  else if (usage_.input || usage_.output)
-    target.limit.settle(attempt_.reservation, usage_.input.value_or(0) + usage_.output.value_or(0),
-                        context_.now);
-  LB_CHECK(target.in_flight > 0 && upstream.in_flight > 0);
-  target.in_flight--;
+  policy::Ended& ended = attempt_.ended;
+  ended.took = took;
+  if (usage_.input || usage_.output) {
+    ended.took = Took::usage;
+    ended.input = usage_.input;
+    ended.output = usage_.output;
+    ended.cached = usage_.cached;
+  }
+  Duration out = context_.fleet.balancer().settle(plan(), attempt_.reservation, ended, context_.now);
+  if (out > Duration::zero()) {
+    context_.fleet.target(attempt_.target).cooled_by = attempt_.failed_as;
+    context_.log(LogLevel::info, "deployment cools down",
+                 "\"deployment\":" + json_quote(served_by_) + ",\"model\":" + json_quote(model_) + ",\"class\":\"" +
+                     error_class_name(attempt_.failed_as) + "\",\"for_ms\":" + std::to_string(out.ms_ceil()));
+  }
+  LB_CHECK(upstream.in_flight > 0);
   upstream.in_flight--;
   attempt_.serial = 0;
   echo_left_ = -1;

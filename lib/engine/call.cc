@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "engine/trace.h"
 
 namespace lb {
 
@@ -10,6 +11,9 @@ namespace {
 
 // What a streaming body may have unsent once it is too long to be kept for replay: four reads of 64 KiB.
 constexpr uint64_t kBodyWindow = 256 * 1024;
+
+// A trace says no more than a header field can well hold; the first decisions matter most.
+constexpr size_t kTraceMax = 4096;
 
 // Fields of the caller that stay with lb: connection-bound ones are removed by remove_hop_by_hop. Credentials never
 // travel upstream (design.md §0), nor do ids of the caller's account, which fit the caller's key only.
@@ -35,6 +39,7 @@ Call::Call(Context& context, CallId id, CallSpec&& spec, Operation operation)
       user_data_(spec.user_data),
       delivery_(spec.delivery),
       want_attempts_(spec.attempts),
+      priority_(spec.priority),
       operation_(operation),
       window_(spec.window_bytes),
       deadline_given_(spec.deadline),
@@ -155,40 +160,115 @@ void Call::route() {
     deadline_ = started_ + route->deadline;
     context_.timers.arm(deadline_timer_, deadline_);
   }
+  learn_keys();
   remove_hop_by_hop(request_);
   std::erase_if(request_.fields, [](const Head::Field& f) { return stays_here(f.name); });
+  context_.fleet.balancer().on_call(context_.now);
   waiting_since_ = context_.now;
   dispatch();
 }
 
-uint64_t Call::estimate() const {
-  // Four characters a token, as azure-switchboard estimates, and what the caller allows the model to say.
-  uint64_t length = body_length_.value_or(body_.end());
-  return length / 4 + scan_.output_tokens_max();
+// Who calls, with what session, and what it wants to know: from the fields of the caller that stay with lb.
+void Call::learn_keys() {
+  traced_ = request_.find("x-lb-trace") != nullptr;
+  if (const std::string* text = request_.find("x-lb-priority"))
+    if (std::optional<double> number = parse_double(*text))
+      priority_ = static_cast<int32_t>(std::clamp(*number, -1e6, 1e6));
+  std::string caller(request_.get("x-lb-caller"));
+  for (std::string_view field : {"authorization", "x-api-key", "api-key", "x-goog-api-key"}) {
+    if (!caller.empty()) break;
+    // The credential itself is nobody's name.
+    if (const std::string* credential = request_.find(field)) caller = "key-" + std::to_string(hash_text(*credential));
+  }
+  caller_key_ = hash_text(caller);
+  caller_ = context_.fleet.caller(caller);
+  if (const Party* party = world_->config->find_caller(caller)) caller_share_ = party->share;
+
+  const Route& route = route_config();
+  uint64_t key = 0;
+  bool worth = policy::Balancer::expect(plan(), prompt()).input >= route.affinity_tokens;
+  std::string session(request_.get("x-lb-affinity"));
+  if (!session.empty()) key = hash_text(session);
+  // Without a word of the caller's own, a short prompt is in no cache, and need not stay anywhere.
+  if (key == 0 && worth) {
+    session = scan_.prompt_cache_key();
+    if (session.empty()) session = scan_.user();
+    if (!session.empty()) key = hash_text(session);
+  }
+  bool conversation = operation_ != Operation::embeddings && route.affinity == Affinity::prompt;
+  if (key == 0 && worth && conversation) key = scan_.prefix_hash();
+  // Each model has a cache of its own.
+  if (key != 0) affinity_key_ = key ^ hash_text(route.model);
 }
 
-policy::Decision Call::decide(Rng& rng) const {
-  std::span<const policy::Facts> facts = context_.fleet.facts(plan(), estimate(), context_.now);
+policy::Prompt Call::prompt() const {
+  policy::Prompt prompt;
+  prompt.characters = scan_.text_characters();
+  prompt.images = scan_.images();
+  prompt.output_max = scan_.output_tokens_max();
+  prompt.choices = scan_.choices();
+  // What has not come yet is taken for text.
+  if (!body_.complete() && body_length_.value_or(0) > body_.end()) prompt.characters += *body_length_ - body_.end();
+  return prompt;
+}
+
+policy::Ask Call::ask() const {
   policy::Ask ask;
   ask.tried = tried_;
-  return policy::decide(plan(), facts, ask, context_.now, rng);
+  ask.charge = policy::Balancer::expect(plan(), prompt());
+  ask.affinity = affinity_key_;
+  ask.patience = Duration{route_config().affinity_wait.ns *
+                          static_cast<int64_t>(std::min(ask.charge.input, uint64_t{1'000'000}))};
+  // Who will not wait at all does not wait for a cache either.
+  ask.patience = std::min(ask.patience, route_config().wait);
+  return ask;
 }
 
 bool Call::startable() const {
-  Rng any(1);  // Whichever it picks: the question is whether it picks one.
-  return waiting() && decide(any).kind == policy::Decision::Kind::send;
+  return waiting() && context_.now >= paused_until_ &&
+         context_.fleet.balancer().could_send(plan(), ask(), caller_, context_.now);
 }
 
 void Call::dispatch() {
-  policy::Decision decision = decide(context_.pick_rng);
+  if (context_.now < paused_until_) return;
+  policy::Ask asked = ask();
+  policy::Balancer& balancer = context_.fleet.balancer();
+  policy::Decision decision = balancer.decide(plan(), asked, caller_, context_.now);
+  if (traced_) add_trace(asked, decision);
   switch (decision.kind) {
     case policy::Decision::Kind::send:
       return start_attempt(decision.target, false);
     case policy::Decision::Kind::wait:
       return wait(decision);
     case policy::Decision::Kind::reject:
-      return give_up(decision.why);
+      if (!again_after_pause()) give_up(decision.why);
+      return;
   }
+}
+
+void Call::add_trace(const policy::Ask& asked, const policy::Decision& decision) {
+  if (trace_.size() > kTraceMax) return;
+  trace_.append(trace_.empty() ? "[" : ",");
+  trace_ += print_decision(context_.fleet, *world_, route_index_, asked, decision, context_.now);
+}
+
+// All targets have been tried. Where the route has them tried again: after a pause, and all of them.
+bool Call::again_after_pause() {
+  if (tried_.empty()) return false;
+  std::optional<Duration> pause = policy::pause_before_again(route_config().retry, pause_, told_, deadline_,
+                                                             context_.now, context_.fleet.balancer().rng());
+  if (!pause) return false;
+  pause_ = *pause;
+  tried_.clear();
+  paused_until_ = context_.now + pause_;
+  if (pause_ == Duration::zero()) {
+    dispatch();
+    return true;
+  }
+  set_phase(Phase::pausing, Instant::never());
+  tick_timer_.kind = static_cast<uint32_t>(TimerKind::call_wait);
+  context_.timers.arm(tick_timer_, paused_until_);
+  return true;
 }
 
 void Call::wait(const policy::Decision& decision) {
@@ -199,7 +279,10 @@ void Call::wait(const policy::Decision& decision) {
   if (!in_time || (!listed && context_.waiting.size() >= context_.limits().waiting))
     return give_up(decision.why);
   set_phase(Phase::waiting, Instant::never());
-  if (!listed) context_.waiting.push_back(id_);
+  if (!listed) {
+    auto tokens = static_cast<uint64_t>(ask().charge.of(policy::Metric::tokens));
+    context_.waiting.add({id_, caller_key_, caller_share_, tokens, priority_});
+  }
   tick_timer_.kind = static_cast<uint32_t>(TimerKind::call_wait);
   context_.timers.arm(tick_timer_, std::min(limit, decision.wait_until));
 }
@@ -210,30 +293,18 @@ bool Call::admit() {
   return phase_ != Phase::waiting;
 }
 
-// The shortest time after which some target of the route takes calls again; nothing if one does now.
 std::optional<Duration> Call::shortest_wait() const {
-  Instant first = Instant::never();
-  for (const auto& tier : plan().tiers) {
-    for (policy::TargetIndex index : tier) {
-      const Target& target = context_.fleet.target(index);
-      Instant open = target.health.open_at();
-      if (target.limit.utilisation(target.limits, estimate(), context_.now) >= 1)
-        open = std::max(open, target.limit.frees_at(target.limits, estimate(), context_.now));
-      first = std::min(first, open);
-    }
-  }
-  if (first <= context_.now || first == Instant::never()) return std::nullopt;
-  return first - context_.now;
+  return context_.fleet.balancer().shortest_wait(plan(), ask(), caller_, context_.now);
 }
 
 // Every target is out because of a rate limit, the provider's or ours.
 bool Call::all_limited() const {
-  for (const auto& tier : plan().tiers) {
-    for (policy::TargetIndex index : tier) {
-      const Target& target = context_.fleet.target(index);
-      bool cooling = target.health.open_at() > context_.now;
-      if (cooling ? target.cooled_by != ErrorClass::rate_limit
-                  : target.limit.utilisation(target.limits, estimate(), context_.now) < 1)
+  policy::Ask asked = ask();
+  for (const policy::Tier& tier : plan().tiers) {
+    for (policy::TargetIndex index : tier.targets) {
+      policy::Facts facts = context_.fleet.balancer().facts(plan(), asked, index, context_.now);
+      bool cooling = facts.open_at > context_.now;
+      if (cooling ? context_.fleet.target(index).cooled_by != ErrorClass::rate_limit : facts.utilisation < 1)
         return false;
     }
   }
@@ -272,7 +343,8 @@ void Call::refuse(uint32_t code, std::string_view reason, std::string message) {
   error_code_ = reason;
   if (attempt_.serial) {
     context_.fleet.target(attempt_.target).meter.cancelled++;
-    close_attempt(attempt_.sent ? Close::sent : Close::never_sent);
+    attempt_.ended.verdict = policy::Verdict::no_fault;
+    close_attempt(took_unheard(Took::unknown));
   }
   end(code == 413 ? Status::TOO_LARGE : Status::INVALID, code, std::move(message));
 }
@@ -287,7 +359,8 @@ void Call::cancel() {
   if (phase_ == Phase::done) return;
   if (attempt_.serial) {
     context_.fleet.target(attempt_.target).meter.cancelled++;
-    close_attempt(attempt_.sent ? Close::sent : Close::never_sent);
+    attempt_.ended.verdict = policy::Verdict::no_fault;
+    close_attempt(took_unheard(head_emitted_ ? Took::unknown : Took::input));
   }
   // nginx's code for a client that went away; nobody is there to read it, the log is.
   end(Status::CANCELLED, 499, "cancelled by the caller");
@@ -300,13 +373,14 @@ void Call::on_timer(TimerKind kind) {
       if (head_emitted_ && phase_ != Phase::ending)
         return broken(Status::DEADLINE, "the deadline of the call passed in the middle of the answer");
       if (attempt_.serial) {
-        judge(ErrorClass::timeout, std::nullopt, false);
-        close_attempt(attempt_.sent ? Close::sent : Close::never_sent);
+        judge({ErrorClass::timeout, std::nullopt, nullptr});
+        close_attempt(took_unheard(Took::unknown));
       }
       return end(Status::DEADLINE, 504, "the deadline of the call passed");
     case TimerKind::call_phase:
       return on_phase_due();
     case TimerKind::call_wait:
+      if (phase_ == Phase::pausing) return dispatch();
       context_.capacity_freed = true;  // Admissions look at every waiting call, in order.
       return;
     case TimerKind::call_echo:
@@ -337,6 +411,7 @@ std::unique_ptr<Detail> Call::detail(std::string message) const {
   out->message = std::move(message);
   out->request_id = request_id_;
   out->code = error_code_;
+  if (!trace_.empty()) out->trace = trace_ + "]";
   return out;
 }
 
@@ -369,7 +444,10 @@ void Call::end(Status status, uint32_t code, std::string message) {
                      ",\"status\":\"" + status_name(status) + "\",\"attempts\":" +
                      std::to_string(attempts_) + ",\"error\":" + json_quote(event.detail->message));
   emit(Event::Kind::done, std::move(event));
-  if (waiting()) context_.capacity_freed = true;  // Its place in the queue.
+  if (waiting()) {
+    context_.waiting.remove(id_);
+    context_.capacity_freed = true;  // Its place in the queue.
+  }
   phase_ = Phase::done;
   held_.clear();
   drop_body();

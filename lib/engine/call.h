@@ -48,6 +48,7 @@ class Call {
   enum class Phase : uint8_t {
     reading,     // The model is not known yet.
     waiting,     // For a target.
+    pausing,     // All targets have been tried: before they are tried again.
     connecting,  // A link is being made.
     sending,     // The request is not fully sent.
     head,        // The response head has not come.
@@ -62,7 +63,9 @@ class Call {
     policy::TargetIndex target = 0;
     uint64_t link = 0;       // 0: none (any more).
     Instant started;
-    policy::Limit::Reservation reservation;
+    policy::Reservation reservation;
+    policy::Ended ended{.verdict = policy::Verdict::no_fault};  // What is known so far of how it ended.
+    ErrorClass failed_as = ErrorClass::none;
     bool reused = false;     // The link had served before.
     bool received = false;   // Bytes of a response have come.
     bool sent = false;       // Something of the request has been written.
@@ -92,11 +95,23 @@ class Call {
     std::string message;
   };
 
+  // What a rule of the configuration makes of an error.
+  struct Judgement {
+    ErrorClass what = ErrorClass::none;
+    std::optional<Duration> told;
+    const ErrorRule* rule = nullptr;
+  };
+
   // call.cc
   bool take_body(Chunk bytes);
   void advance();
   void route();
-  policy::Decision decide(Rng& rng) const;
+  void learn_keys();
+  policy::Ask ask() const;
+  policy::Prompt prompt() const;
+  bool again_after_pause();
+  bool go_larger();
+  void add_trace(const policy::Ask& ask, const policy::Decision& decision);
   void dispatch();
   void wait(const policy::Decision& decision);
   void give_up(Status why);
@@ -107,12 +122,11 @@ class Call {
   std::unique_ptr<Detail> detail(std::string message) const;
   std::optional<Duration> shortest_wait() const;
   bool all_limited() const;
-  uint64_t estimate() const;
   void set_phase(Phase phase, Instant due);
   bool keeps_body() const;
   void check_room();
   void drop_body();
-  const policy::Plan& plan() const { return world_->plans[route_index_]; }
+  policy::Plan& plan() const { return world_->plans[route_index_]; }
   const Route& route_config() const { return world_->config->routes[route_index_]; }
   Upstream& upstream_of(policy::TargetIndex target) {
     return context_.fleet.upstream(context_.fleet.target(target).upstream);
@@ -129,12 +143,19 @@ class Call {
   void push_body(Chain& out, Chain&& piece) const;
   void on_sent(Link& link);
   void link_lost(Link& link, Status status, std::string_view why);
-  void fail(ErrorClass what, std::string message, std::optional<Duration> told = std::nullopt);
-  policy::Next::Kind judge(ErrorClass what, std::optional<Duration> told, bool stale);
+  using Took = policy::Ended::Took;
+  void fail(ErrorClass what, std::string message, std::optional<Duration> told = std::nullopt,
+            Took took = Took::unknown);
+  policy::Spent spent() const;
+  bool may_repeat_stale() const;
+  void judge(const Judgement& judgement);
+  bool may_go_on(const Judgement& judgement);
+  Judgement by_rules(ErrorClass what, std::optional<Duration> told, uint16_t status, std::string_view body) const;
   void note_attempt(ErrorClass what, const std::string& message);
   // Gives the target and its reservation back, and drops the link if it still has one.
-  enum class Close : uint8_t { never_sent, sent };
-  void close_attempt(Close how);
+  void close_attempt(Took took);
+  // What an attempt has cost that ends without a word of usage.
+  Took took_unheard(Took when_sent) const { return attempt_.sent ? when_sent : Took::nothing; }
   void leave_link(bool reusable);
   void on_phase_due();
 
@@ -142,6 +163,7 @@ class Call {
   void on_bytes(Link& link, const Chunk& chunk);
   bool on_piece(Link& link, const Chunk& chunk, const Http1Parser::Piece& piece);
   void on_head(Link& link);
+  void hear_limits();
   void on_body(Chunk chunk);
   void on_end(Link* link);
   void inspect_events(const Chunk& chunk);
@@ -165,6 +187,7 @@ class Call {
   const uint64_t user_data_;
   const Delivery delivery_;
   const bool want_attempts_;
+  int32_t priority_;
   const Operation operation_;
   uint32_t window_;
   Duration deadline_given_;
@@ -173,8 +196,9 @@ class Call {
   const bool body_streams_;
   Chain body_first_;            // What came with the start, until `begin`.
 
-  std::shared_ptr<const World> world_;
+  std::shared_ptr<World> world_;
   size_t route_index_ = 0;
+  bool larger_used_ = false;     // It goes on with the larger model by now.
   bool routed_ = false;
   RequestBody body_;
   OpenAiRequest scan_;
@@ -194,6 +218,15 @@ class Call {
   uint32_t attempts_ = 0;
   uint32_t serials_ = 0;
   bool stale_used_ = false;
+  Duration pause_;               // The last one before trying all targets again.
+  Instant paused_until_;
+  std::optional<Duration> told_;  // By the last answer: how long to stay away.
+  policy::ScopeIndex caller_ = policy::kNoScope;
+  uint64_t caller_key_ = 0;      // For fair shares.
+  double caller_share_ = 1;
+  uint64_t affinity_key_ = 0;
+  bool traced_ = false;          // The caller wants to know why.
+  std::string trace_;            // Decisions so far, each a JSON object.
   std::vector<policy::TargetIndex> tried_;
   Attempt attempt_;
   std::optional<LastAnswer> last_;

@@ -13,6 +13,7 @@
 #include "engine/link.h"
 #include "engine/meter.h"
 #include "engine/names.h"
+#include "policy/admit.h"
 
 namespace lb {
 
@@ -44,8 +45,8 @@ struct Context {
       : net(net_),
         options(options_),
         now(now_),
-        pick_rng(Rng(options_.seed).split("pick")),
         id_rng(Rng(options_.seed).split("id")),
+        fleet(options_.seed, true),
         pool(net_, fleet, timers),
         names(net_) {}
 
@@ -53,7 +54,6 @@ struct Context {
   EngineOptions options;
   Instant now;
   Instant opened = now;
-  Rng pick_rng;
   Rng id_rng;
   TimerHeap timers;
   Fleet fleet;
@@ -62,12 +62,16 @@ struct Context {
   Outbox outbox;
   CallMeter meter;
   uint64_t replay_bytes = 0;       // Held for request bodies, all calls together.
-  std::vector<CallId> waiting;     // For a target, in order of arrival.
+  policy::WaitQueue waiting;       // Calls that wait for a target.
   bool capacity_freed = false;     // Something that a waiting call may wait for has happened.
   std::vector<CallId> ended;       // To be removed once nothing of theirs is running.
   std::vector<Http1Parser::Piece> pieces;  // Scratch of the response path.
   std::string text;                        // Scratch for heads.
 
+  // Unix time minus `now`; zero where there is no wall clock.
+  Duration wall() const {
+    return options.unix_time_s ? Duration::from_s(options.unix_time_s()) - (now - Instant()) : Duration::zero();
+  }
   const Limits& limits() const { return fleet.world()->config->limits; }
   void log(LogLevel level, std::string_view message, std::string_view fields);
 };

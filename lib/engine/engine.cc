@@ -20,7 +20,6 @@ struct Engine::State : Context {
 
   Slab<Call> calls;
   std::vector<TimerHeap::Fired> fired;
-  std::vector<CallId> admitting;
   bool closing = false;
   bool unfinished = false;  // settle() left work for the next turn.
 
@@ -35,12 +34,10 @@ struct Engine::State : Context {
   void admit() {
     capacity_freed = false;
     if (waiting.empty()) return;
-    admitting.swap(waiting);
-    for (CallId id : admitting) {
+    waiting.serve([&](CallId id) {
       Call* call = calls.find(id);
-      if (call && call->waiting() && !call->admit()) waiting.push_back(id);
-    }
-    admitting.clear();
+      return !call || !call->waiting() || call->admit();
+    });
   }
 
   void fire(const TimerHeap::Fired& timer) {
@@ -60,7 +57,7 @@ struct Engine::State : Context {
 Engine::Engine(Net& net, const EngineOptions& options, std::shared_ptr<const Config> config,
                Instant now)
     : state_(std::make_unique<State>(net, options, now)) {
-  state_->fleet.configure(std::move(config));
+  state_->fleet.configure(std::move(config), state_->wall(), now);
 }
 
 Engine::~Engine() {
@@ -164,7 +161,7 @@ void Engine::forget(EventSink& sink) {
 
 void Engine::configure(std::shared_ptr<const Config> config) {
   State& s = *state_;
-  for (UpstreamIndex gone : s.fleet.configure(std::move(config))) s.pool.drop_idle(gone);
+  for (UpstreamIndex gone : s.fleet.configure(std::move(config), s.wall(), s.now)) s.pool.drop_idle(gone);
   s.capacity_freed = true;  // Limits of targets that are kept may have grown.
 }
 
@@ -186,7 +183,7 @@ bool Engine::ready() const {
   const State& s = *state_;
   const std::vector<policy::TargetIndex>& targets = s.fleet.world()->targets;
   return !s.closing && std::any_of(targets.begin(), targets.end(), [&](policy::TargetIndex i) {
-    return s.fleet.target(i).health.open_at() <= s.now;
+    return s.fleet.look(i, s.now).healthy(s.now);
   });
 }
 
@@ -199,9 +196,9 @@ Engine::Census Engine::census() const {
   Census census{s.calls.size(),   s.pool.size(), s.pool.idle(),  s.timers.size(),
                 s.waiting.size(), 0,             s.replay_bytes, 0};
   for (policy::TargetIndex i = 0; i < s.fleet.target_count(); i++)
-    census.in_flight += s.fleet.target(i).in_flight;
-  for (CallId id : s.waiting)
-    if (Call* call = s.calls.find(id); call && call->startable()) census.startable++;
+    census.in_flight += s.fleet.balancer().in_flight(i);
+  for (const policy::Waiting& entry : s.waiting.entries())
+    if (Call* call = s.calls.find(entry.call); call && call->startable()) census.startable++;
   return census;
 }
 

@@ -31,6 +31,7 @@ struct Detail {
   std::string model;                    // As the caller asked for it.
   std::string message;                  // For people; never contains a secret.
   std::string request_id;
+  std::string trace;  // Why it went where it went, as JSON; "" unless x-lb-trace asked.
   std::string code;  // The machine-readable code of the error body: "model_not_found".
 };
 

@@ -17,6 +17,18 @@ std::string upstream_identity(const Deployment& deployment) {
          std::to_string(static_cast<int>(deployment.kind));
 }
 
+// Where its connections go: what a connect, TLS or DNS fault is a fault of.
+std::string endpoint_identity(const Deployment& deployment) {
+  return "endpoint\n" + deployment.url.authority() + '\n' + deployment.proxy.host + '\n' +
+         std::to_string(deployment.proxy.port);
+}
+
+// What a refused key is a fault of; "" without one.
+std::string key_identity(const Deployment& deployment) {
+  if (!deployment.account.empty()) return "account\n" + deployment.account;
+  return deployment.key.empty() ? "" : "key\n" + deployment.url.host + '\n' + deployment.key;
+}
+
 std::shared_ptr<const TlsSpec> tls_spec(const Deployment& deployment) {
   if (!deployment.url.tls) return nullptr;
   const TlsConfig& tls = deployment.tls;
@@ -33,14 +45,15 @@ std::shared_ptr<const TlsSpec> tls_spec(const Deployment& deployment) {
 
 // Where an entry of that identity is, or may be put: the live one of the same identity, else an unused place, else the
 // end.
-template <typename Entry>
-size_t Fleet::Places::take(const std::vector<std::unique_ptr<Entry>>& entries, const std::string& identity) {
+template <typename Entry, typename InFlight>
+size_t Fleet::Places::take(const std::vector<std::unique_ptr<Entry>>& entries, const std::string& identity,
+                           InFlight in_flight) {
   if (!listed_) {
     listed_ = true;
     for (size_t i = entries.size(); i-- > 0;) {
       if (entries[i]->live)
         live_.emplace(entries[i]->identity, i);
-      else if (entries[i]->in_flight == 0)
+      else if (in_flight(*entries[i], i) == 0)
         unused_.push_back(i);
     }
   }
@@ -52,10 +65,9 @@ size_t Fleet::Places::take(const std::vector<std::unique_ptr<Entry>>& entries, c
   return place->second;
 }
 
-UpstreamIndex Fleet::place_upstream(const std::shared_ptr<const Config>& config, const Deployment& deployment,
-                                    Places& places) {
+UpstreamIndex Fleet::place_upstream(Placing& placing, const Deployment& deployment) {
   std::string identity = upstream_identity(deployment);
-  size_t place = places.take(upstreams_, identity);
+  size_t place = placing.upstreams.take(upstreams_, identity, [](const Upstream& u, size_t) { return u.in_flight; });
   if (place == upstreams_.size()) upstreams_.emplace_back();
   if (!upstreams_[place] || !upstreams_[place]->live) {
     upstreams_[place] = std::make_unique<Upstream>();
@@ -63,73 +75,176 @@ UpstreamIndex Fleet::place_upstream(const std::shared_ptr<const Config>& config,
     upstreams_[place]->tls = tls_spec(deployment);
     upstreams_[place]->live = true;
   }
-  upstreams_[place]->config = config;
+  upstreams_[place]->config = placing.config;
   upstreams_[place]->deployment = &deployment;
   return static_cast<UpstreamIndex>(place);
 }
 
-policy::TargetIndex Fleet::place_target(UpstreamIndex upstream, const Deployment& deployment, std::string_view model,
-                                        Places& places) {
+policy::ScopeIndex Fleet::place_scope(Placing& placing, const std::string& identity, const policy::ScopeSpec& spec) {
+  size_t place = placing.scopes.take(scopes_, identity, [&](const Scope&, size_t i) {
+    return balancer_.scope_in_flight(static_cast<policy::ScopeIndex>(i));
+  });
+  if (place == scopes_.size()) {
+    scopes_.emplace_back();
+    balancer_.add_scope();
+  }
+  auto index = static_cast<policy::ScopeIndex>(place);
+  bool fresh = !scopes_[place] || !scopes_[place]->live;
+  if (fresh) scopes_[place] = std::make_unique<Scope>(Scope{identity, true});
+  balancer_.set_scope(index, spec, fresh);
+  placing.world.scopes.push_back(index);
+  return index;
+}
+
+// What belongs to more than one target is a scope of its own; what does not is the target's.
+policy::TargetSpec Fleet::target_spec(Placing& placing, uint32_t index, const ModelConfig* entry) {
+  const Config& config = *placing.config;
+  const Deployment& deployment = config.deployments[index];
+  policy::TargetSpec spec;
+  if (entry) spec.own = entry->limits;
+  if (entry) spec.price = entry->price;
+  spec.weight = deployment.weight;
+  spec.deployment = placing.world.upstreams[index];
+  policy::ScopeSpec whole = deployment.limits;
+  if (connections_) {
+    uint32_t calls = whole.concurrency ? whole.concurrency : deployment.connections_max;
+    whole.concurrency = std::min(calls, deployment.connections_max);
+  }
+  if (whole.concurrency > 0 || !whole.quotas.empty())
+    spec.in_deployment = place_scope(placing, "deployment\n" + upstreams_[spec.deployment]->identity, whole);
+  auto account = std::find_if(config.accounts.begin(), config.accounts.end(),
+                              [&](const Party& party) { return party.name == deployment.account; });
+  std::string key = key_identity(deployment), endpoint = endpoint_identity(deployment);
+  if (account != config.accounts.end())
+    spec.with_key = place_scope(placing, key, account->limits);
+  else if (!key.empty() && placing.sharers[key] > 1)
+    spec.with_key = place_scope(placing, key, {});
+  if (placing.sharers[endpoint] > 1) spec.at_endpoint = place_scope(placing, endpoint, {});
+  return spec;
+}
+
+policy::TargetIndex Fleet::place_target(Placing& placing, uint32_t index, std::string_view model) {
+  const Deployment& deployment = placing.config->deployments[index];
+  UpstreamIndex upstream = placing.world.upstreams[index];
   const ModelConfig* entry = deployment.find_model(model);
   std::string key = deployment.models.empty() ? "*" : std::string(model);
   std::string identity = upstreams_[upstream]->identity + '\n' + key;
-  size_t place = places.take(targets_, identity);
+  auto [known, first] = placing.placed.try_emplace(identity, policy::kNoTarget);
+  if (!first) return known->second;  // In several routes: those of a deployment that takes every model.
+  size_t place = placing.targets.take(targets_, identity, [&](const Target&, size_t i) {
+    return balancer_.in_flight(static_cast<policy::TargetIndex>(i));
+  });
   if (place == targets_.size()) {
     targets_.emplace_back();
-    facts_.emplace_back();
+    balancer_.add_target();
   }
-  if (!targets_[place] || !targets_[place]->live) targets_[place] = std::make_unique<Target>();
+  bool fresh = !targets_[place] || !targets_[place]->live;
+  if (fresh) targets_[place] = std::make_unique<Target>();
   Target& target = *targets_[place];
   target.identity = std::move(identity);
   target.upstream = upstream;
   target.model = std::move(key);
   target.as = entry ? entry->as : "";
-  target.limits = entry ? policy::LimitConfig{entry->rpm, entry->tpm} : policy::LimitConfig{};
-  target.concurrency = entry ? entry->concurrency : 0;
   target.live = true;
-  return static_cast<policy::TargetIndex>(place);
+  known->second = static_cast<policy::TargetIndex>(place);
+  balancer_.set_target(known->second, target_spec(placing, index, entry), fresh);
+  placing.world.targets.push_back(known->second);
+  return known->second;
 }
 
-std::vector<UpstreamIndex> Fleet::configure(std::shared_ptr<const Config> config) {
+policy::Plan Fleet::plan(Placing& placing, const Route& route) {
+  policy::Plan plan;
+  static_cast<policy::PlanSpec&>(plan) = route.plan;
+  bool caches = false;
+  for (const std::vector<uint32_t>& tier : route.tiers) {
+    std::vector<policy::TargetIndex> targets;
+    std::vector<double> weights;
+    for (uint32_t index : tier) {
+      const Deployment& deployment = placing.config->deployments[index];
+      policy::TargetIndex target = place_target(placing, index, route.model);
+      if (!deployment.enabled) continue;
+      targets.push_back(target);
+      weights.push_back(deployment.weight);
+      caches = caches || deployment.caches;
+    }
+    plan.tiers.emplace_back(std::move(targets), weights);
+  }
+  if (!caches && route.affinity == Affinity::prompt) plan.affinity = Duration::zero();
+  // What has been learnt of the model goes on.
+  for (size_t i = 0; world_ && i < world_->plans.size(); i++) {
+    if (world_->config->routes[i].model != route.model) continue;
+    plan.estimator = world_->plans[i].estimator;
+    plan.mean_latency = world_->plans[i].mean_latency;
+  }
+  return plan;
+}
+
+void Fleet::count_sharers(Placing& placing) const {
+  for (const Route& route : placing.config->routes) {
+    for (const std::vector<uint32_t>& tier : route.tiers) {
+      for (uint32_t index : tier) {
+        const Deployment& deployment = placing.config->deployments[index];
+        // Of a deployment that takes every model there is one target for all of them.
+        if (deployment.models.empty() && !placing.placed.try_emplace(deployment.name, 0).second) continue;
+        placing.sharers[key_identity(deployment)]++;
+        placing.sharers[endpoint_identity(deployment)]++;
+      }
+    }
+  }
+  placing.placed.clear();
+}
+
+// Named callers have their place from the start; those under "*" get theirs when they come.
+void Fleet::place_callers(Placing& placing) {
+  for (const Party& party : placing.config->callers)
+    if (party.name != "*") callers_.try_emplace(party.name);
+  for (auto at = callers_.begin(); at != callers_.end();) {
+    const Party* party = placing.config->find_caller(at->first);
+    bool limited = party && (party->limits.concurrency > 0 || !party->limits.quotas.empty());
+    if (!limited) {
+      at = callers_.erase(at);
+      continue;
+    }
+    at->second.scope = place_scope(placing, "caller\n" + at->first, party->limits);
+    at++;
+  }
+}
+
+std::vector<UpstreamIndex> Fleet::configure(std::shared_ptr<const Config> config, Duration wall, Instant now) {
   auto world = std::make_shared<World>();
   world->config = config;
-  Places upstream_places, target_places;
+  balancer_.configure(config->policies, wall, now);
+  Placing placing{config, *world, {}, {}, {}, {}, {}};
   for (const Deployment& deployment : config->deployments)
-    world->upstreams.push_back(place_upstream(config, deployment, upstream_places));
+    world->upstreams.push_back(place_upstream(placing, deployment));
+  count_sharers(placing);
   for (const Route& route : config->routes) {
-    policy::Plan plan;
-    plan.balance = route.balance;
-    for (const std::vector<uint32_t>& tier : route.tiers) {
-      std::vector<policy::TargetIndex>& targets = plan.tiers.emplace_back();
-      for (uint32_t index : tier)
-        targets.push_back(
-            place_target(world->upstreams[index], config->deployments[index], route.model, target_places));
-      world->targets.insert(world->targets.end(), targets.begin(), targets.end());
-    }
-    world->plans.push_back(std::move(plan));
+    world->plans.push_back(plan(placing, route));
     world->replay_bytes_max = std::max(world->replay_bytes_max, route.replay_bytes);
   }
-  std::sort(world->targets.begin(), world->targets.end());
-  world->targets.erase(std::unique(world->targets.begin(), world->targets.end()), world->targets.end());
+  place_callers(placing);
   if (world_) old_.push_back(world_);
   world_ = std::move(world);
   return sweep();
 }
 
 std::vector<UpstreamIndex> Fleet::sweep() {
-  std::erase_if(old_, [](const std::shared_ptr<const World>& w) { return w.use_count() == 1; });
+  std::erase_if(old_, [](const std::shared_ptr<World>& w) { return w.use_count() == 1; });
   return mark();
 }
 
 std::vector<UpstreamIndex> Fleet::mark() {
-  std::vector<bool> upstream_live(upstreams_.size()), target_live(targets_.size());
+  std::vector<bool> upstream_live(upstreams_.size()), target_live(targets_.size()), scope_live(scopes_.size());
   auto add = [&](const World& world) {
     for (UpstreamIndex i : world.upstreams) upstream_live[i] = true;
     for (policy::TargetIndex i : world.targets) target_live[i] = true;
+    for (policy::ScopeIndex i : world.scopes) scope_live[i] = true;
   };
   add(*world_);
   for (const auto& world : old_) add(*world);
+  for (const auto& [name, caller] : callers_) scope_live[caller.scope] = true;
   for (size_t i = 0; i < targets_.size(); i++) targets_[i]->live = target_live[i];
+  for (size_t i = 0; i < scopes_.size(); i++) scopes_[i]->live = scope_live[i];
   std::vector<UpstreamIndex> gone;
   for (size_t i = 0; i < upstreams_.size(); i++) {
     if (upstreams_[i]->live && !upstream_live[i]) gone.push_back(static_cast<UpstreamIndex>(i));
@@ -138,28 +253,52 @@ std::vector<UpstreamIndex> Fleet::mark() {
   return gone;
 }
 
-std::span<const policy::Facts> Fleet::facts(const policy::Plan& plan, uint64_t tokens, Instant now) {
-  for (const auto& tier : plan.tiers) {
-    for (policy::TargetIndex index : tier) {
-      const Target& target = *targets_[index];
-      const Upstream& upstream = *upstreams_[target.upstream];
-      policy::Facts& facts = facts_[index];
-      facts.open_at = target.health.open_at();
-      facts.in_flight = target.in_flight;
-      facts.concurrency = target.concurrency;
-      facts.weight = upstream.deployment->weight;
-      facts.utilisation = 0;
-      if (target.limits.rpm || target.limits.tpm) {
-        facts.utilisation = target.limit.utilisation(target.limits, tokens, now);
-        if (facts.utilisation >= 1) facts.frees_at = target.limit.frees_at(target.limits, tokens, now);
-      }
-      // A deployment whose connections are all in use is full for each of its models, also for one that has no call.
-      uint32_t connections = upstream.deployment->connections_max;
-      if (connections && upstream.in_flight >= connections)
-        facts.concurrency = facts.in_flight = std::max(1u, facts.in_flight);
-    }
+policy::Facts Fleet::look(policy::TargetIndex target, Instant now) const {
+  return balancer_.facts(policy::Plan(), policy::Ask(), target, now);
+}
+
+// The caller under "*" that has been idle longest, and has no call, is forgotten.
+bool Fleet::make_room_for_caller() {
+  auto oldest = callers_.end();
+  for (auto at = callers_.begin(); at != callers_.end(); at++) {
+    bool named = std::any_of(world_->config->callers.begin(), world_->config->callers.end(),
+                             [&](const Party& party) { return party.name == at->first; });
+    if (named || balancer_.scope_in_flight(at->second.scope) > 0) continue;
+    if (oldest == callers_.end() || at->second.seen < oldest->second.seen) oldest = at;
   }
-  return facts_;
+  if (oldest == callers_.end()) return false;
+  scopes_[oldest->second.scope]->live = false;
+  callers_.erase(oldest);
+  return true;
+}
+
+policy::ScopeIndex Fleet::caller(std::string_view name) {
+  if (world_->config->callers.empty()) return policy::kNoScope;
+  if (auto known = callers_.find(name); known != callers_.end()) {
+    known->second.seen = ++caller_calls_;
+    return known->second.scope;
+  }
+  const Party* party = world_->config->find_caller(name);
+  if (!party || (party->limits.concurrency == 0 && party->limits.quotas.empty())) return policy::kNoScope;
+  // Where all that are remembered have calls, the new one shares the limits of the nameless.
+  std::string entry(name);
+  if (callers_.size() >= world_->config->limits.callers && !make_room_for_caller()) entry.clear();
+  if (auto known = callers_.find(entry); known != callers_.end()) return known->second.scope;
+  World unplaced;
+  Placing placing{world_->config, unplaced, {}, {}, {}, {}, {}};
+  policy::ScopeIndex scope = place_scope(placing, "caller\n" + entry, party->limits);
+  callers_[entry] = {scope, ++caller_calls_};
+  return scope;
+}
+
+std::vector<policy::TargetIndex> Fleet::find(std::string_view deployment, std::string_view model) const {
+  std::vector<policy::TargetIndex> out;
+  for (policy::TargetIndex index : world_->targets) {
+    const Target& target = *targets_[index];
+    bool fits = model.empty() || target.model == model || target.model == "*";
+    if (upstreams_[target.upstream]->deployment->name == deployment && fits) out.push_back(index);
+  }
+  return out;
 }
 
 }  // namespace lb

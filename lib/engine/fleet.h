@@ -1,6 +1,7 @@
-// The running side of the configuration: upstreams (one a deployment), targets (a deployment for one model, with
-// health, limits and load), and worlds (one configuration resolved to plans over targets). Upstreams and targets
-// outlive a reload where they are the same before and after; what no world names any more is let go.
+// The running side of the configuration: upstreams (one a deployment), targets (a deployment for one model), what
+// targets share (policy/balancer.h: scopes), and worlds (one configuration resolved to plans over targets). All of them
+// outlive a reload where they are the same before and after; what no world names any more is let go. No I/O: the
+// balancer door uses it as the engine does.
 #pragma once
 
 #include <memory>
@@ -13,14 +14,17 @@
 #include "config/config.h"
 #include "engine/meter.h"
 #include "engine/ports.h"
-#include "policy/facts.h"
-#include "policy/health.h"
-#include "policy/limit.h"
-#include "policy/plan.h"
+#include "policy/balancer.h"
 
 namespace lb {
 
 using UpstreamIndex = uint32_t;
+
+// Looks up std::string keys by string_view, without a copy.
+struct TextHash {
+  using is_transparent = void;
+  size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+};
 
 struct Upstream {
   std::string identity;                  // What makes it the same after a reload.
@@ -32,57 +36,64 @@ struct Upstream {
   bool live = false;           // Some world names it.
 };
 
+// What the engine knows of a target; what the policies know has the same index in the balancer.
 struct Target {
   std::string identity;
   UpstreamIndex upstream = 0;
   std::string model;  // "*" for a deployment that takes every model.
   std::string as;     // What the upstream calls it; "" as asked for.
-  policy::LimitConfig limits;
-  uint32_t concurrency = 0;
-  policy::Limit limit;
-  policy::Health health;
   ErrorClass cooled_by = ErrorClass::none;  // Why it is out, while it is.
-  uint32_t in_flight = 0;
   bool live = false;
   TargetMeter meter;
 };
 
-// One configuration, resolved. Immutable; calls hold the one they started in.
+// One configuration, resolved. Calls hold the one they started in; what changes is what its plans learn.
 struct World {
   std::shared_ptr<const Config> config;
   std::vector<policy::Plan> plans;  // By route.
   std::vector<policy::TargetIndex> targets;
   std::vector<UpstreamIndex> upstreams;  // By deployment.
+  std::vector<policy::ScopeIndex> scopes;
   uint32_t replay_bytes_max = 0;  // The largest of all routes: a body may be kept so far before its route is known.
 };
 
 class Fleet {
  public:
+  // `connections`: connections_max counts, because lb itself makes the connections.
+  Fleet(uint64_t seed, bool connections) : balancer_(seed), connections_(connections) {}
+
   // Makes `config` the world that new calls start in. Returns the upstreams that are no longer named by any world:
-  // their idle links are to be closed.
-  std::vector<UpstreamIndex> configure(std::shared_ptr<const Config> config);
+  // their idle links are to be closed. `wall`: Unix time minus `now`.
+  std::vector<UpstreamIndex> configure(std::shared_ptr<const Config> config, Duration wall, Instant now);
   // Lets worlds go that no call holds any more; the same return.
   std::vector<UpstreamIndex> sweep();
   bool has_old_worlds() const { return !old_.empty(); }
 
-  const std::shared_ptr<const World>& world() const { return world_; }
+  const std::shared_ptr<World>& world() const { return world_; }
   Upstream& upstream(UpstreamIndex index) { return *upstreams_[index]; }
   const Upstream& upstream(UpstreamIndex index) const { return *upstreams_[index]; }
   Target& target(policy::TargetIndex index) { return *targets_[index]; }
   const Target& target(policy::TargetIndex index) const { return *targets_[index]; }
   size_t target_count() const { return targets_.size(); }
   size_t upstream_count() const { return upstreams_.size(); }
+  policy::Balancer& balancer() { return balancer_; }
+  const policy::Balancer& balancer() const { return balancer_; }
 
-  // The facts of a plan's targets as of now, for one more call of `tokens`. The array covers all targets; only the
-  // plan's are fresh.
-  std::span<const policy::Facts> facts(const policy::Plan& plan, uint64_t tokens, Instant now);
+  // The facts of a target as far as no call matters: for stats and /readyz.
+  policy::Facts look(policy::TargetIndex target, Instant now) const;
+  // Where the calls of a caller are counted; kNoScope where no limit is configured for it. At most limits.callers are
+  // remembered of those that only "*" stands for: the one that has been idle longest goes.
+  policy::ScopeIndex caller(std::string_view name);
+  // The live targets of a deployment, of one model or ("") of all.
+  std::vector<policy::TargetIndex> find(std::string_view deployment, std::string_view model) const;
 
  private:
   // Finds places by identity while one configuration is being placed.
   class Places {
    public:
-    template <typename Entry>
-    size_t take(const std::vector<std::unique_ptr<Entry>>& entries, const std::string& identity);
+    // `in_flight(entry, index)`: an unused place that still has calls is not given out.
+    template <typename Entry, typename InFlight>
+    size_t take(const std::vector<std::unique_ptr<Entry>>& entries, const std::string& identity, InFlight in_flight);
 
    private:
     bool listed_ = false;
@@ -90,17 +101,43 @@ class Fleet {
     std::vector<size_t> unused_;
   };
 
-  UpstreamIndex place_upstream(const std::shared_ptr<const Config>& config, const Deployment& deployment,
-                               Places& places);
-  policy::TargetIndex place_target(UpstreamIndex upstream, const Deployment& deployment, std::string_view model,
-                                   Places& places);
+  // What targets of one world share, by identity.
+  struct Scope {
+    std::string identity;
+    bool live = false;
+  };
+  // One configuration while it is being placed.
+  struct Placing {
+    std::shared_ptr<const Config> config;
+    World& world;
+    Places upstreams, targets, scopes;
+    std::unordered_map<std::string, uint32_t> sharers;  // Targets that name a key or an endpoint.
+    std::unordered_map<std::string, policy::TargetIndex> placed;
+  };
+  struct Caller {
+    policy::ScopeIndex scope = policy::kNoScope;
+    uint64_t seen = 0;  // Number of the last call.
+  };
+
+  UpstreamIndex place_upstream(Placing& placing, const Deployment& deployment);
+  policy::TargetIndex place_target(Placing& placing, uint32_t deployment, std::string_view model);
+  policy::ScopeIndex place_scope(Placing& placing, const std::string& identity, const policy::ScopeSpec& spec);
+  policy::TargetSpec target_spec(Placing& placing, uint32_t deployment, const ModelConfig* entry);
+  policy::Plan plan(Placing& placing, const Route& route);
+  void count_sharers(Placing& placing) const;
+  void place_callers(Placing& placing);
+  bool make_room_for_caller();
   std::vector<UpstreamIndex> mark();
 
-  std::shared_ptr<const World> world_;
-  std::vector<std::shared_ptr<const World>> old_;  // Still held by calls.
+  policy::Balancer balancer_;
+  const bool connections_;
+  std::shared_ptr<World> world_;
+  std::vector<std::shared_ptr<World>> old_;  // Still held by calls.
   std::vector<std::unique_ptr<Upstream>> upstreams_;
   std::vector<std::unique_ptr<Target>> targets_;
-  std::vector<policy::Facts> facts_;
+  std::vector<std::unique_ptr<Scope>> scopes_;
+  std::unordered_map<std::string, Caller, TextHash, std::equal_to<>> callers_;
+  uint64_t caller_calls_ = 0;
 };
 
 }  // namespace lb

@@ -51,6 +51,7 @@ struct CallMeter {
   uint64_t failed = 0;
   uint64_t cancelled = 0;
   uint64_t retries = 0;
+  uint64_t retries_denied = 0;  // The retry budget was spent.
   uint64_t clock_regressions = 0;
 };
 

@@ -24,21 +24,21 @@ void write_percentiles(JsonWriter& json, std::string_view name, const Histogram&
   json.end_object();
 }
 
-void write_target(JsonWriter& json, const Target& target, Instant now) {
+void write_target(JsonWriter& json, const Fleet& fleet, policy::TargetIndex index, Instant now) {
+  const Target& target = fleet.target(index);
   const TargetMeter& meter = target.meter;
-  Instant open = target.health.open_at();
-  bool cooling = open > now;
+  policy::Facts facts = fleet.look(index, now);
+  bool cooling = facts.open_at > now;
   json.begin_object();
   json.key("model").value(target.model);
   if (!target.as.empty()) json.key("as").value(target.as);
-  json.key("state").value(cooling ? "cooling" : "up");
+  json.key("state").value(cooling ? "cooling" : facts.probed ? "probing" : facts.warmth < 1 ? "warming" : "up");
   if (cooling) {
-    json.key("open_in_ms").value((open - now).ms_ceil());
-    json.key("cooled_by").value(error_class_name(target.cooled_by));
+    json.key("open_in_ms").value((facts.open_at - now).ms_ceil());
+    json.key("cooled_by").value(facts.outage == policy::Outage::manual ? "hand" : error_class_name(target.cooled_by));
   }
-  json.key("in_flight").value(uint64_t{target.in_flight});
-  if (target.limits.rpm || target.limits.tpm)
-    json.key("utilisation").value(target.limit.utilisation(target.limits, 0, now));
+  json.key("in_flight").value(uint64_t{facts.in_flight});
+  if (facts.utilisation > 0) json.key("utilisation").value(facts.utilisation);
   json.key("attempts").value(meter.attempts).key("ok").value(meter.ok);
   json.key("cancelled").value(meter.cancelled).key("failed").begin_object();
   for (size_t i = 1; i < kErrorClasses; i++)
@@ -53,14 +53,16 @@ void write_target(JsonWriter& json, const Target& target, Instant now) {
 }
 
 // The live targets of an upstream, as stats list them.
-std::vector<const Target*> targets_of(const Context& context, UpstreamIndex upstream) {
-  std::vector<const Target*> out;
+std::vector<policy::TargetIndex> targets_of(const Context& context, UpstreamIndex upstream) {
+  std::vector<policy::TargetIndex> out;
   for (policy::TargetIndex i = 0; i < context.fleet.target_count(); i++) {
     const Target& target = context.fleet.target(i);
-    if (target.live && target.upstream == upstream) out.push_back(&target);
+    if (target.live && target.upstream == upstream) out.push_back(i);
   }
   std::sort(out.begin(), out.end(),
-            [](const Target* a, const Target* b) { return a->model < b->model; });
+            [&](policy::TargetIndex a, policy::TargetIndex b) {
+              return context.fleet.target(a).model < context.fleet.target(b).model;
+            });
   return out;
 }
 
@@ -114,6 +116,7 @@ class Exposition {
 
 struct Labelled {
   const Target* target;
+  policy::Facts facts;
   std::string labels;
 };
 
@@ -133,10 +136,10 @@ void print_targets(Exposition& out, const std::vector<Labelled>& all, Instant no
     out.sample(l.labels + ",direction=\"out\"", l.target->meter.tokens_out);
   }
   out.family("lb_target_in_flight", "gauge", "Attempts in flight.");
-  for (const Labelled& l : all) out.sample(l.labels, l.target->in_flight);
+  for (const Labelled& l : all) out.sample(l.labels, l.facts.in_flight);
   out.family("lb_target_up", "gauge", "1 while in rotation, 0 while cooling down.");
   for (const Labelled& l : all)
-    out.sample(l.labels, uint64_t{l.target->health.open_at() <= now ? 1u : 0u});
+    out.sample(l.labels, uint64_t{l.facts.healthy(now) ? 1u : 0u});
   out.family("lb_attempt_seconds", "histogram", "From dispatch to the end, attempts that ended well.");
   for (const Labelled& l : all) out.histogram(l.labels, l.target->meter.latency);
   out.family("lb_first_content_seconds", "histogram", "From dispatch to the first content.");
@@ -156,7 +159,7 @@ std::string print_stats_json(const Context& context, size_t calls_in_flight) {
   json.key("waiting").value(uint64_t{context.waiting.size()});
   json.key("started").value(meter.started).key("ok").value(meter.ok);
   json.key("failed").value(meter.failed).key("cancelled").value(meter.cancelled);
-  json.key("retries").value(meter.retries).end_object();
+  json.key("retries").value(meter.retries).key("retries_denied").value(meter.retries_denied).end_object();
   json.key("links").begin_object();
   json.key("open").value(uint64_t{context.pool.size()});
   json.key("idle").value(uint64_t{context.pool.idle()}).end_object();
@@ -175,7 +178,7 @@ std::string print_stats_json(const Context& context, size_t calls_in_flight) {
           deployment.url.path);
     json.key("in_flight").value(uint64_t{upstream.in_flight});
     json.key("targets").begin_array();
-    for (const Target* target : targets_of(context, i)) write_target(json, *target, context.now);
+    for (policy::TargetIndex t : targets_of(context, i)) write_target(json, context.fleet, t, context.now);
     json.end_array().end_object();
   }
   json.end_array().end_object();
@@ -197,15 +200,17 @@ std::string print_stats_prometheus(const Context& context, size_t calls_in_fligh
   out.sample("", uint64_t{context.waiting.size()});
   out.family("lb_retries_total", "counter", "Attempts after the first of a call.");
   out.sample("", meter.retries);
+  out.family("lb_retries_denied_total", "counter", "Attempts that the retry budget did not allow.");
+  out.sample("", meter.retries_denied);
   out.family("lb_connections", "gauge", "Connections to upstreams.");
   out.sample("", uint64_t{context.pool.size()});
   out.family("lb_replay_bytes", "gauge", "Request bytes kept for another attempt.");
   out.sample("", context.replay_bytes);
   std::vector<Labelled> all;
   for (UpstreamIndex i : context.fleet.world()->upstreams)
-    for (const Target* target : targets_of(context, i))
-      all.push_back({target, "deployment=\"" + label_text(context.fleet.upstream(i).deployment->name) +
-                                 "\",model=\"" + label_text(target->model) + "\""});
+    for (policy::TargetIndex t : targets_of(context, i))
+      all.push_back({&context.fleet.target(t), context.fleet.look(t, context.now), "deployment=\"" + label_text(context.fleet.upstream(i).deployment->name) +
+                                 "\",model=\"" + label_text(context.fleet.target(t).model) + "\""});
   print_targets(out, all, context.now);
   return out.take();
 }

@@ -1,40 +1,124 @@
-// What a policy may know of a target (a deployment for one model), as plain values: an array of
-// these and an Ask go in, a Decision comes out. Nothing here reads a clock or draws a number by
-// itself.
+// What a policy may know, as plain values: the facts of a target (a deployment for one model), a plan over targets and
+// an ask go in, a decision comes out. Nothing here reads a clock or draws a number by itself.
 #pragma once
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "base/status.h"
 #include "base/time.h"
+#include "policy/alias.h"
+#include "policy/estimate.h"
+#include "policy/health.h"
+#include "policy/quota.h"
 
 namespace lb::policy {
 
+using TargetIndex = uint32_t;
+inline constexpr TargetIndex kNoTarget = UINT32_MAX;
+
 enum class Balance : uint8_t {
-  p2c,  // The better of two drawn at random.
+  p2c,           // The less loaded of two drawn by weight: calls in flight by weight, over the headroom of its limits.
+  p2c_tokens,    // The one of two with fewer tokens in flight by weight.
+  peak_ewma,     // The one of two with the lower product of calls in flight and time to first content.
+  least_active,  // Of all, the one with the fewest calls in flight by weight; among equals the least recently used.
+  random,        // By weight.
+  round_robin,   // Smooth and weighted, as nginx.
+  top_k,         // Any of the first k, in the order written, that may take it.
+  max_headroom,  // Of all, the one with the most tokens left in its window.
+  host,          // The host's own function says; p2c where there is none.
 };
 
-using TargetIndex = uint32_t;
+// What happens when no target may take a call.
+enum class WhenNone : uint8_t {
+  panic,        // Faults are forgiven, least bad first: limits, told waits and refused keys are not.
+  best_effort,  // Any target, least bad first, whatever holds it back.
+  fail,         // Nothing: the call waits, or is told the shortest true wait.
+};
+
+enum class Spill : uint8_t {
+  spill,   // A later tier takes what the earlier may not take now.
+  strict,  // A later tier takes calls only when every target of the earlier is out; one that is full is waited for.
+};
 
 struct Facts {
-  Instant open_at;          // Out of rotation until then (cooldown); in the past when it is fine.
+  Instant open_at;           // Out of rotation until then (cooldown, breaker); in the past when it is fine.
+  Outage outage = Outage::none;
+  bool probed = false;       // Half-open, and its one probe is out.
+  bool full = false;         // All slots of the target, or of what it shares, are taken.
   uint32_t in_flight = 0;
-  uint32_t concurrency = 0; // Calls it may have at a time; 0: no limit.
   double weight = 1;
-  double utilisation = 0;   // Used share of its limits, tokens or requests; >= 1: none left.
-  Instant frees_at;         // When utilisation falls below 1; only read where it is >= 1.
+  double warmth = 1;         // Below 1 during the slow start: the share of its weight that it gets.
+  double utilisation = 0;    // Used share of its tightest limit; at least 1: the call does not fit.
+  double tokens_in_flight = 0;
+  double headroom = 0;       // Tokens left behind this call in its tightest window; kBoundless without limits.
+  Duration latency;          // Recent time to first content; zero: none known.
+  Instant used_at;           // Last dispatch.
+
+  static constexpr double kBoundless = 1e18;
+  bool healthy(Instant now) const { return open_at <= now && !probed; }
+  bool may_take(Instant now) const { return healthy(now) && !full && utilisation < 1; }
 };
 
-// A route, resolved to targets.
-struct Plan {
-  std::vector<std::vector<TargetIndex>> tiers;
+// Where a decision gets its facts: for one call, as of one instant.
+class FactsSource {
+ public:
+  virtual Facts facts(TargetIndex target) const = 0;
+  // When its limits will let the call through; `now` where they do already, never() for one that is too large.
+  virtual Instant frees_at(TargetIndex target) const = 0;
+  // Which deployment it belongs to: targets of one, for several models, have the same number.
+  virtual uint32_t deployment(TargetIndex target) const = 0;
+
+ protected:
+  ~FactsSource() = default;
+};
+
+// Targets that share the calls of a route, and how to draw one of them by weight in constant time.
+struct Tier {
+  std::vector<TargetIndex> targets;
+  AliasTable draw;                 // Over `targets`.
+  std::vector<double> current;     // round_robin: nginx's current_weight.
+
+  Tier() = default;
+  Tier(std::vector<TargetIndex> targets_, std::span<const double> weights);
+};
+
+// Plans hold at most so many targets in a tier (checked by the configuration).
+inline constexpr size_t kTargetsMax = 1024;
+
+// A target as a host's own selector sees it.
+struct Candidate {
+  TargetIndex target;
+  Facts facts;
+};
+
+// How the calls of a route are spread.
+struct PlanSpec {
   Balance balance = Balance::p2c;
+  uint32_t top_k = 3;           // As claude-code-provider-balancer.
+  Spill spill = Spill::spill;
+  WhenNone when_none = WhenNone::panic;
+  double panic_share = 0;       // Below this share of healthy targets in a tier its faults are forgiven.
+  Duration sticky = Duration::zero();  // Go on with the deployment that served last within this; zero: off.
+  bool fail_back = false;       // Sticky: leaves it for an earlier tier that is back.
+  Duration affinity = Duration::zero();  // A key stays with its target for so long after its last call; zero: off.
+  Estimate estimate = Estimate::learned;
+};
+
+// A route, resolved to targets. What changes is the state of round robin, and what has been learnt.
+struct Plan : PlanSpec {
+  std::vector<Tier> tiers;
+  Duration mean_latency;  // Of all its targets, for peak_ewma.
+  Estimator estimator;    // Of the route's model.
 };
 
 struct Ask {
   std::span<const TargetIndex> tried;  // Of this call; never taken again.
+  Charge charge;                       // What it is expected to take.
+  uint64_t affinity = 0;               // Key of its session or prompt; 0: none.
+  Duration patience;                   // Affinity: how long a wait for its own target its cached tokens are worth.
 };
 
 struct Decision {
@@ -43,9 +127,11 @@ struct Decision {
     wait,    // None may take it before `wait_until`; never(): when a call in flight ends.
     reject,  // Every target has been tried: nothing is left to wait for.
   } kind = Kind::reject;
-  TargetIndex target = 0;
+  TargetIndex target = kNoTarget;
   Instant wait_until;
-  Status why = Status::OK;  // wait: NO_UPSTREAM (cooling) or LIMITED (limits); reject: NO_UPSTREAM.
+  Status why = Status::OK;  // wait: NO_UPSTREAM (out) or LIMITED (limits); reject: NO_UPSTREAM.
+  // How a target was chosen.
+  enum class By : uint8_t { balance, affinity, sticky, panic, best_effort, caller } by = By::balance;
 };
 
 }  // namespace lb::policy

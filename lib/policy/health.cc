@@ -4,46 +4,107 @@
 
 namespace lb::policy {
 
-namespace {
-
-// How long `verdict` takes a target out; nothing where it stays in. What the upstream said replaces
-// our guess where it speaks of load. For a key or a model that is refused it can only lengthen
-// ours: quota errors come with the Retry-After of the minute although nothing will have changed by
-// then.
-std::optional<Duration> cooldown(Verdict verdict, std::optional<Duration> told,
-                                 const Cooldowns& ours) {
+Duration HealthRules::cooldown(Verdict verdict, std::optional<Duration> told) const {
   Duration at_least = told.value_or(Duration::zero());
   switch (verdict) {
-    case Verdict::good:
-    case Verdict::no_fault:
-    case Verdict::timed_out:
-      return std::nullopt;
-    case Verdict::limited:
-      return told.value_or(ours.limited);
-    case Verdict::overloaded:
-      return told.value_or(ours.overloaded);
-    case Verdict::faulty:
-      return told.value_or(ours.faulty);
-    case Verdict::key_refused:
-      return std::max(at_least, ours.key_refused);
-    case Verdict::exhausted:
-      return std::max(at_least, ours.exhausted);
-    case Verdict::not_found:
-      return std::max(at_least, ours.not_found);
+    case Verdict::key_refused: return std::max(at_least, cooldowns.key_refused);
+    case Verdict::exhausted: return std::max(at_least, cooldowns.exhausted);
+    case Verdict::not_found: return std::max(at_least, cooldowns.not_found);
+    case Verdict::limited: return told.value_or(cooldowns.limited);
+    case Verdict::good: case Verdict::no_fault: case Verdict::overloaded: case Verdict::faulty:
+    case Verdict::unreachable: case Verdict::timed_out:
+      return told.value_or(cooldowns.overloaded);
   }
-  return std::nullopt;
+  return at_least;
 }
 
-}  // namespace
+double Health::warmth(const BreakerSpec& spec, Instant now) const {
+  if (!recovering_) return 1;
+  int64_t since = (now - recovered_at_).ns;
+  if (since >= spec.slow_start.ns) return 1;
+  return kColdest + (1 - kColdest) * static_cast<double>(since) / static_cast<double>(spec.slow_start.ns);
+}
 
-Duration Health::on_outcome(Verdict verdict, std::optional<Duration> told,
-                            const Cooldowns& cooldowns, Instant now) {
-  if (verdict == Verdict::good) faults_ = 0;
-  if (verdict == Verdict::faulty) faults_++;
-  std::optional<Duration> out = cooldown(verdict, told, cooldowns);
-  if (!out) return Duration::zero();
-  open_at_ = std::max(open_at_, now + std::clamp(*out, cooldowns.floor, cooldowns.ceiling));
-  return open_at_ - now;
+bool Health::on_dispatch(Instant now) {
+  if (!half_open(now) || probing_) return false;
+  probing_ = true;
+  return true;
+}
+
+Duration Health::on_good(bool probe, bool slow, const BreakerSpec& spec, Instant now) {
+  if (probe) {
+    half_open_ = probing_ = false;
+    outage_ = Outage::none;
+    recovering_ = spec.slow_start > Duration::zero();
+    recovered_at_ = now;
+    parts_.fill({});
+  }
+  // What went out before the breaker opened, and ends well behind it, proves nothing.
+  if (half_open_) return Duration::zero();
+  errors_ = 0;
+  record(false, slow, spec, now);
+  return slow && too_many(spec) ? trip(spec, now) : Duration::zero();
+}
+
+Duration Health::on_fault(bool probe, bool at_once, const BreakerSpec& spec, Instant now) {
+  if (probe) probing_ = false;
+  errors_++;
+  record(true, false, spec, now);
+  bool opens = at_once || probe || (spec.errors > 0 && errors_ >= spec.errors) || too_many(spec);
+  if (!opens) return Duration::zero();
+  // A fault of an attempt from before it opened says nothing new, but it is no reason to come back sooner.
+  if (half_open_ && !probe) return extend(now + spec.open, Outage::fault, now);
+  return trip(spec, now);
+}
+
+Duration Health::trip(const BreakerSpec& spec, Instant now) {
+  if (now - recovered_at_ > spec.open_max && !half_open_) trips_ = 0;
+  Duration length = spec.open;
+  for (uint32_t i = 0; i < trips_ && length < spec.open_max; i++) length = length * 2;
+  trips_++;
+  half_open_ = true;
+  probing_ = recovering_ = false;
+  return extend(now + std::min(length, spec.open_max), Outage::fault, now);
+}
+
+Duration Health::cool(Duration length, Outage why, const Cooldowns& cooldowns, Instant now) {
+  return extend(now + std::clamp(length, cooldowns.floor, cooldowns.ceiling), why, now);
+}
+
+Duration Health::extend(Instant until, Outage why, Instant now) {
+  if (until > open_at_) {
+    open_at_ = until;
+    outage_ = why;
+  }
+  return std::max(open_at_ - now, Duration::zero());
+}
+
+void Health::mark_down(Duration length, Instant now) { extend(now + length, Outage::manual, now); }
+
+void Health::record(bool bad, bool slow, const BreakerSpec& spec, Instant now) {
+  int64_t number = now.ns / std::max(spec.window.ns / kParts, int64_t{1});
+  if (number - part_ >= kParts) {
+    parts_.fill({});
+    part_ = number;
+  }
+  while (part_ < number) parts_[static_cast<size_t>(++part_ % kParts)] = {};
+  Part& part = parts_[static_cast<size_t>(part_ % kParts)];
+  part.all++;
+  part.bad += bad;
+  part.slow += slow;
+}
+
+bool Health::too_many(const BreakerSpec& spec) const {
+  Part sum;
+  for (const Part& part : parts_) {
+    sum.all += part.all;
+    sum.bad += part.bad;
+    sum.slow += part.slow;
+  }
+  if (sum.all == 0 || sum.all < spec.volume) return false;
+  double all = sum.all;
+  return (spec.rate > 0 && sum.bad >= spec.rate * all) ||
+         (spec.slow > Duration::zero() && spec.slow_rate > 0 && sum.slow >= spec.slow_rate * all);
 }
 
 }  // namespace lb::policy

@@ -1,27 +1,49 @@
-// Choice among targets that may take the call. Pure; no allocation.
+// Choice inside one tier, among the targets that may take the call. No allocation.
 #pragma once
 
-#include "base/rng.h"
+#include <array>
+#include <optional>
+
 #include "policy/facts.h"
 
 namespace lb::policy {
 
-// How loaded a target is: calls in flight (with this one) by weight, over the headroom that its
-// limits leave. Lower is better.
-double load(const Facts& facts);
+// An instant, and the chance that decides in it.
+struct Moment {
+  Instant now;
+  Rng& rng;
+};
 
-// The one with the lower load; `one` when they are equal, so that the order of the draws decides.
-inline TargetIndex better(TargetIndex one, TargetIndex two, std::span<const Facts> facts) {
-  return load(facts[two]) < load(facts[one]) ? two : one;
-}
+// A host's own selector: returns the place of one of `count` (at least two) candidates; any other number leaves the
+// choice to p2c. It must not call lb.
+struct HostSelector {
+  size_t (*choose)(void* context, const Candidate* candidates, size_t count) = nullptr;
+  void* context = nullptr;
+  std::span<Candidate> scratch;  // Room for the largest tier.
+};
 
-// A place in `among` drawn by weight, other than `but` (kAnyPlace: no such). There is one.
-inline constexpr size_t kAnyPlace = static_cast<size_t>(-1);
-size_t draw(std::span<const TargetIndex> among, std::span<const Facts> facts, size_t but, Rng& rng);
+// What a decision sees: the facts, less what the call has tried.
+struct View {
+  const FactsSource& source;
+  const Ask& ask;
+  Instant now;
+  bool forgive = false;  // Faults count for nothing: the panic share is reached.
 
-// The better of two distinct members of `among`, drawn by weight: drawn evenly, no target of n could ever get more than
-// 2/n of the calls, whatever its weight. The only one if there is one. `among` is not empty. With few calls in flight
-// the heavier of a pair takes all: its load is the lower one until it carries its share.
-TargetIndex pick_p2c(std::span<const TargetIndex> among, std::span<const Facts> facts, Rng& rng);
+  bool untried(TargetIndex target) const {
+    for (TargetIndex tried : ask.tried)
+      if (tried == target) return false;
+    return true;
+  }
+  bool may_take(const Facts& facts) const {
+    if (forgive && facts.outage == Outage::fault) return !facts.full && facts.utilisation < 1;
+    return facts.may_take(now);
+  }
+};
+
+// How loaded a target is; lower is better. `plan` says by what.
+double load(const Facts& facts, const Plan& plan, const Ask& ask);
+
+// The target of `tier` that takes the call; nothing when none may.
+std::optional<TargetIndex> pick(Plan& plan, Tier& tier, const View& view, Rng& rng, const HostSelector& host);
 
 }  // namespace lb::policy

@@ -108,9 +108,9 @@ Deployment Scenario::draw_deployment(uint32_t index) {
     ModelConfig model;
     model.name = name;
     model.as = rng_.below(2) ? name : std::string(name) + "-at-" + to.name;
-    if (!perfect && rng_.below(4) == 0) model.rpm = 1 + rng_.below(30);
-    if (!perfect && rng_.below(6) == 0) model.tpm = 1 + rng_.below(20'000);
-    if (!perfect && rng_.below(4) == 0) model.concurrency = 1 + static_cast<uint32_t>(rng_.below(3));
+    if (!perfect && rng_.below(4) == 0) model.limits.quotas.push_back(policy::per_minute(policy::Metric::requests, 1 + rng_.below(30)));
+    if (!perfect && rng_.below(6) == 0) model.limits.quotas.push_back(policy::per_minute(policy::Metric::tokens, 1 + rng_.below(20'000)));
+    if (!perfect && rng_.below(4) == 0) model.limits.concurrency = 1 + static_cast<uint32_t>(rng_.below(3));
     clients_->names[{index, name}].push_back(model.as);
     to.models.push_back(std::move(model));
   }
@@ -134,7 +134,7 @@ std::shared_ptr<const Config> Scenario::draw_config() {
       if (route.tiers.empty() || rng_.below(3) == 0) route.tiers.emplace_back();
       route.tiers.back().push_back(i);
     }
-    route.retries = promised_ ? 9 : static_cast<uint32_t>(rng_.below(6));
+    route.retry.retries = promised_ ? 9 : static_cast<uint32_t>(rng_.below(6));
     route.deadline = deadline_;
     route.wait = promised_ ? Duration::zero() : Duration::from_ms(one_of<int64_t>(rng_, {0, 0, 500, 20'000}));
     route.window_bytes = one_of<uint32_t>(rng_, {1, 700, 65536});

@@ -16,7 +16,7 @@ namespace {
 
 using lb::Duration;
 using lb::Instant;
-using lb::MinuteWindow;
+using lb::SlidingWindow;
 using lb::Rng;
 
 constexpr int64_t kSecond = 1'000'000'000;
@@ -24,7 +24,7 @@ constexpr int64_t kSecond = 1'000'000'000;
 Instant at(double seconds) { return Instant{static_cast<int64_t>(seconds * 1e9)}; }
 
 void a_charge_counts_for_sixty_seconds_and_less_than_sixty_one(void**) {
-  MinuteWindow window;
+  SlidingWindow window(Duration::from_s(60));
   assert_int_equal(window.sum(at(100)), 0);
   window.add(5, at(100.999));
   assert_int_equal(window.sum(at(100.999)), 5);
@@ -37,7 +37,7 @@ void a_charge_counts_for_sixty_seconds_and_less_than_sixty_one(void**) {
 }
 
 void it_says_when_the_sum_will_have_fallen(void**) {
-  MinuteWindow window;
+  SlidingWindow window(Duration::from_s(60));
   window.add(3, at(10.5));
   window.add(4, at(20));
   assert_true(window.falls_to(7, at(30)) == at(30));
@@ -52,7 +52,7 @@ void it_says_when_the_sum_will_have_fallen(void**) {
 }
 
 void a_correction_goes_to_its_slot(void**) {
-  MinuteWindow window;
+  SlidingWindow window(Duration::from_s(60));
   Instant when = window.add(100, at(5));
   window.correct(-60, when, at(50));
   assert_int_equal(window.sum(at(50)), 40);
@@ -70,7 +70,7 @@ void a_correction_goes_to_its_slot(void**) {
 }
 
 void time_that_goes_back_charges_the_newest_slot(void**) {
-  MinuteWindow window;
+  SlidingWindow window(Duration::from_s(60));
   window.add(1, at(100));
   Instant when = window.add(2, at(90));
   assert_true(when == at(100));
@@ -87,13 +87,13 @@ void it_agrees_with_a_list_of_charges(void**) {
   };
   for (uint64_t seed = 1; seed <= 30; seed++) {
     Rng rng(seed);
-    MinuteWindow window;
+    SlidingWindow window(Duration::from_s(60));
     std::vector<Charge> list;
     int64_t now = static_cast<int64_t>(rng.below(100)) * kSecond;
     auto expected = [&](int64_t when) {
       int64_t sum = 0;
       for (const Charge& charge : list)
-        sum += when / kSecond - charge.second < MinuteWindow::kSlots ? charge.amount : 0;
+        sum += when / kSecond - charge.second < SlidingWindow::kSlots ? charge.amount : 0;
       return sum;
     };
     for (int step = 0; step < 500; step++) {

@@ -40,12 +40,12 @@ void the_sample_is_taken(void**) {
   assert_text(east.url.host, "east.example");
   assert_text(east.url.path, "/openai/v1");
   assert_int_equal(east.url.port, 443);
-  assert_int_equal(east.find_model("gpt-4o-mini")->rpm, 300);
+  assert_int_equal(per_minute(east.find_model("gpt-4o-mini")->limits, policy::Metric::requests), 300);
   assert_text(config->deployments[1].find_model("gpt-4o-mini")->as, "mini-2");
   assert_null(east.find_model("gpt-4o"));
   const Route* route = config->find_route("gpt-4o-mini");
   assert_true((route->tiers == std::vector<std::vector<uint32_t>>{{0, 1}, {2}}));
-  assert_int_equal(route->retries, 3);
+  assert_int_equal(route->retry.retries, 3);
   assert_int_equal(route->deadline.ms(), 120000);
   assert_text(config->find_route("anything else")->model, "*");
   assert_text(config->listen[0].name, "default");

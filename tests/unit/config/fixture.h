@@ -54,14 +54,21 @@ inline void assert_text(const std::string& is, const std::string& wanted) {
   assert_string_equal(is.c_str(), wanted.c_str());
 }
 
+// The configured limit of a metric in a minute; 0: none.
+inline uint64_t per_minute(const policy::ScopeSpec& limits, policy::Metric metric) {
+  for (const policy::QuotaSpec& quota : limits.quotas)
+    if (quota.metric == metric && quota.period == Duration::from_s(60)) return quota.limit;
+  return 0;
+}
+
 inline std::string dump(const Deployment& d) {
   std::string out = "deployment " + d.name + " kind " + std::to_string(int(d.kind)) + " dialect " +
                     std::to_string(int(d.dialect)) + " url " + (d.url.tls ? "https " : "http ") + d.url.host + ' ' +
                     std::to_string(d.url.port) + ' ' + d.url.path + " key " + d.key + '\n';
   for (const HeaderPair& header : d.headers) out += "  " + header.name + ": " + header.value + '\n';
   for (const ModelConfig& m : d.models)
-    out += "  model " + m.name + " as " + m.as + ' ' + std::to_string(m.rpm) + ' ' + std::to_string(m.tpm) + ' ' +
-           std::to_string(m.concurrency) + '\n';
+    out += "  model " + m.name + " as " + m.as + ' ' + std::to_string(per_minute(m.limits, policy::Metric::requests)) + ' ' +
+           std::to_string(per_minute(m.limits, policy::Metric::tokens)) + ' ' + std::to_string(m.limits.concurrency) + '\n';
   out += "  weight " + std::to_string(d.weight) + " tls " + d.tls.ca_pem + '|' + d.tls.cert_pem + '|' + d.tls.key_pem +
          '|' + d.tls.server_name + '|' + (d.tls.verify ? "verify" : "trust") + '\n';
   out += "  proxy " + d.proxy.host + ' ' + std::to_string(d.proxy.port) + ' ' + d.proxy.authorization + '\n';
@@ -78,7 +85,7 @@ inline std::string dump(const Route& r) {
     for (uint32_t index : tier) out += ' ' + std::to_string(index);
     out += " ]";
   }
-  for (uint64_t number : {uint64_t(r.balance), uint64_t(r.commit_on), uint64_t(r.retries), uint64_t(r.deadline.ms()),
+  for (uint64_t number : {uint64_t(r.plan.balance), uint64_t(r.commit_on), uint64_t(r.retry.retries), uint64_t(r.deadline.ms()),
                           uint64_t(r.wait.ms()), uint64_t(r.window_bytes), uint64_t(r.replay_bytes),
                           uint64_t(r.hold_bytes)})
     out += ' ' + std::to_string(number);

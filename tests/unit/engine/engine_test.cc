@@ -368,7 +368,7 @@ void a_slow_upstream_stops_the_caller(void**) {
 
 void waits_for_a_slot(void**) {
   Rig rig(1);
-  rig.config->deployments[0].models[0].concurrency = 1;
+  rig.config->deployments[0].models[0].limits.concurrency = 1;
   rig.route().wait = Duration::from_s(5);
   rig.config->limits.waiting = 1;
   rig.start();

@@ -88,7 +88,7 @@ struct Rig : EventSink {
       to.url.port = 80;
       to.url.path = "/v1";
       to.key = "secret-of-" + to.name;
-      to.models.push_back({"m", "m", 0, 0, 0});
+      to.models.push_back({"m", "m", {}, {}});
       to.timeouts = {Duration::from_s(1), Duration::from_s(2), Duration::from_s(3), Duration::from_s(4)};
       to.connections_max = 100;
       to.keep_alive = Duration::from_s(60);
@@ -96,7 +96,7 @@ struct Rig : EventSink {
     Route& route = config->routes.emplace_back();
     route.model = "m";
     for (uint32_t i = 0; i < deployments; i++) route.tiers.push_back({i});
-    route.retries = 5;
+    route.retry.retries = 5;
     route.deadline = Duration::from_s(600);
     route.window_bytes = 65536;
     route.replay_bytes = 1 << 20;
