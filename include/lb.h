@@ -117,12 +117,31 @@ enum {
   LB_ENGINE_NO_LISTEN = 1 << 2 /* What the configuration says under "listen" is not opened. */
 };
 
+/* A deployment that may take a call, as a selector of the host's own sees it.  Lent for the call of the selector. */
+typedef struct lb_candidate {
+  const char *deployment;  /* Its name. */
+  const char *model;       /* "*" where it takes every model. */
+  double weight;           /* As configured, less while it comes back from a fault. */
+  double utilisation;      /* Used share of its tightest limit, 0 to 1; 0 without limits. */
+  double tokens_left;      /* In its tightest window behind this call; 1e18 without limits. */
+  double tokens_in_flight; /* Reserved by calls that have not ended. */
+  uint64_t latency_ns;     /* Recent time to first content; 0: none known. */
+  uint32_t in_flight;      /* Calls. */
+  uint32_t reserved;
+} lb_candidate;
+
+/* [cb] Chooses for routes with `balance: host`: the index of one of `count` candidates, of which there are at least
+   two; any other value leaves the choice to lb.  Called on the thread that picks; it must not call lb. */
+typedef size_t (*lb_select)(void *ctx, const lb_candidate *candidates, size_t count);
+
 typedef struct lb_engine_options {
   uint32_t struct_size;
   uint32_t flags;     /* LB_ENGINE_* */
   uint64_t seed;      /* Of every random choice; 0 takes one from the system. */
   uint32_t calls_max; /* Calls in flight; 0: 65536. */
   uint32_t log_level; /* LB_EVENT_LOG on the first queue: 0 none, 1 error, 2 warn, 3 info, 4 debug. */
+  lb_select select;   /* NULL: none. */
+  void *select_ctx;
 } lb_engine_options;
 
 /* [any] Checks `config` (JSON or YAML) without opening anything or reading a secret.  err->where is a JSON
@@ -155,6 +174,11 @@ LB_API int32_t lb_engine_address(lb_engine *engine, const char *name, size_t nam
 /* [any][cb] A snapshot: format 0 is JSON, 1 is the Prometheus text format. Free with lb_free.  NULL for any other
    format, or when the engine is another process's. */
 LB_API char *lb_engine_stats(lb_engine *engine, uint32_t format, size_t *len);
+
+/* [any] Takes deployment `name` out for `ms`, or (0) back in at once with all that was held against it forgotten;
+   `model` "" is all of its models.  LB_INVALID when nothing has these names.  It happens in the next turn. */
+LB_API lb_status lb_engine_mark(lb_engine *engine, const char *name, size_t name_len, const char *model,
+                                size_t model_len, uint64_t ms, lb_error *err);
 
 /* ---- Queue and events --------------------------------------------------- */
 
@@ -190,7 +214,7 @@ typedef struct lb_event { /* 64 bytes on 64-bit targets, for ever. */
 #define LB_FIELD_MAP(X)                                                        \
   X(TOKENS_IN, 1) X(TOKENS_OUT, 2) X(TOKENS_CACHED, 3) X(ATTEMPTS, 4)          \
   X(QUEUED_NS, 5) X(FIRST_BYTE_NS, 6) X(TOTAL_NS, 7) X(RETRY_AFTER_MS, 8)      \
-  X(UPSTREAM, 64) X(MODEL, 65) X(MESSAGE, 66) X(REQUEST_ID, 67)
+  X(UPSTREAM, 64) X(MODEL, 65) X(MESSAGE, 66) X(REQUEST_ID, 67) X(TRACE, 68)
 
 enum {
 #define LB_FIELD_X(name, value) LB_FIELD_##name = value,
@@ -251,7 +275,8 @@ typedef struct lb_call_options { /* Scalars only, so that cgo can pass it. */
 /*
  * [any] Starts a call.  `head` is an HTTP/1.1 request head, "POST /v1/... " and
  * header lines, with or without the blank line; `x-lb-*` lines carry what the
- * gateway takes too: x-lb-route, x-lb-affinity, x-lb-idempotency-key.
+ * gateway takes too: x-lb-route (a route by its model), x-lb-affinity (a session), x-lb-caller (who is counted),
+ * x-lb-priority (a number), x-lb-trace (any value: say why, in an x-lb-trace field of the answer).
  */
 LB_API lb_status lb_call_start(lb_engine *engine, lb_queue *queue, const lb_call_options *options,
                                const char *head, size_t head_len, const void *body, size_t body_len,
@@ -260,6 +285,147 @@ LB_API lb_status lb_call_start(lb_engine *engine, lb_queue *queue, const lb_call
 LB_API lb_status lb_call_credit(lb_engine *engine, lb_call call, uint64_t bytes);
 /* [any][cb] Asks for an early DONE; harmless on a call that has ended. */
 LB_API lb_status lb_call_cancel(lb_engine *engine, lb_call call);
+
+/* ---- Balancer ----------------------------------------------------------- */
+
+/*
+ * For hosts with an HTTP client of their own.  Ask for a deployment, send the
+ * request there, say how it ended, and learn what to do next:
+ *
+ *     for (;;) {
+ *       if (lb_balancer_pick(b, &ask, now(), &pick) != LB_OK) { wait pick.wait_ns, or give up }
+ *       ... send it to pick.url with pick.key ...
+ *       lb_balancer_report(b, pick.pick, &outcome, now(), &next);
+ *       if (next.kind == LB_NEXT_STOP) break;
+ *       ... add pick.target to the tried ones ...
+ *     }
+ *
+ * It has no thread, no socket and no clock: `now_ns` is any monotonic clock of
+ * the host's.  One that goes back counts as standing still.  The configuration
+ * is the engine's; what is about connections and listeners has no effect.
+ */
+typedef struct lb_balancer lb_balancer;
+
+typedef struct lb_balancer_options {
+  uint32_t struct_size;
+  uint32_t flags;     /* LB_ENGINE_SECRETS */
+  uint64_t seed;      /* Of every random choice; 0 takes one from the system. */
+  uint64_t now_ns;    /* The host's clock. */
+  uint64_t unix_ns;   /* Unix time at that moment, for windows by the wall clock and dates; 0: not at hand. */
+  uint32_t picks_max; /* That have not been reported; 0: 65536. */
+  uint32_t reserved;
+  lb_select select;   /* NULL: none. */
+  void *select_ctx;
+} lb_balancer_options;
+
+typedef struct lb_ask {
+  uint32_t struct_size;
+  uint32_t flags;           /* LB_ASK_* */
+  const char *model;        /* Or the model of a route. */
+  size_t model_len;
+  const char *caller;       /* Who is counted; may be empty. */
+  size_t caller_len;
+  const char *affinity;     /* Session, or the part of the prompt that a cache would serve; may be empty. */
+  size_t affinity_len;
+  uint64_t characters;      /* Of the prompt, in Unicode code points: four make a token. */
+  uint64_t tokens_in;       /* Of the prompt, where the host has counted them; then `characters` is not read. */
+  uint64_t tokens_out_max;  /* That the call allows; 0: it does not say. */
+  uint32_t choices;         /* Answers asked for; 0 is 1. */
+  uint32_t images;          /* In the prompt. */
+  const uint32_t *tried;    /* lb_pick.target of this call's attempts that must not be repeated. */
+  size_t tried_count;
+  uint32_t attempts;        /* Of this call so far; 0: tried_count. */
+  uint32_t reserved;
+  uint64_t deadline_ns;     /* On the host's clock; 0: from the route, counted from now. */
+} lb_ask;
+
+enum {
+  LB_ASK_RETRY = 1 << 0 /* Not the first pick of its call, also where nothing is in `tried`. */
+};
+
+typedef struct lb_pick {     /* Texts are lent until the pick is reported. */
+  uint32_t struct_size;
+  uint32_t target;           /* For lb_ask.tried. */
+  uint64_t pick;             /* For lb_balancer_report; never 0 after LB_OK, never reused. */
+  uint64_t wait_ns;          /* After LB_LIMITED and LB_NO_UPSTREAM: until it makes sense to ask again; UINT64_MAX: until
+                                another pick is reported; 0: all have been tried, and that was it. */
+  const char *deployment;    /* Its name. */
+  const char *url;           /* As configured, without a slash at its end; "" for kind echo. */
+  const char *key;           /* Its API key, or "".  A secret. */
+  const char *model;         /* What it calls the model; NULL: as it was asked for. */
+  uint32_t again;            /* 1: all have been tried; ask again after wait_ns, with none tried. */
+  uint32_t reserved;
+} lb_pick;
+
+enum {
+  LB_OUTCOME_OK = 0,        /* A whole answer with success. */
+  LB_OUTCOME_ERROR = 1,     /* An answer with an error: http_status, head and body say which. */
+  LB_OUTCOME_CONNECT = 2,   /* DNS, TCP or TLS failed; nothing was sent. */
+  LB_OUTCOME_TIMEOUT = 3,   /* No answer in time. */
+  LB_OUTCOME_BROKEN = 4,    /* The connection or the answer broke. */
+  LB_OUTCOME_CANCELLED = 5, /* The host gave up. */
+  LB_OUTCOME_NOT_SENT = 6   /* The pick was not used. */
+};
+
+enum { /* Which of its numbers an outcome knows: unknown is not zero. */
+  LB_KNOWN_TOKENS_IN = 1 << 0,
+  LB_KNOWN_TOKENS_OUT = 1 << 1,
+  LB_KNOWN_TOKENS_CACHED = 1 << 2,
+  LB_KNOWN_FIRST_CONTENT = 1 << 3
+};
+
+typedef struct lb_outcome {
+  uint32_t struct_size;
+  uint32_t kind;               /* LB_OUTCOME_* */
+  uint32_t http_status;
+  uint32_t known;              /* LB_KNOWN_* */
+  const char *head;            /* Header lines of the answer: Retry-After and limits are read; may be empty. */
+  size_t head_len;
+  const char *body;            /* Of an error; its first kilobytes will do; may be empty. */
+  size_t body_len;
+  uint64_t tokens_in;
+  uint64_t tokens_out;
+  uint64_t tokens_cached;
+  uint64_t first_content_ns;   /* From the pick to the first content. */
+  uint32_t delivered;          /* 1: the host's caller has had some of the answer; there will be no other attempt. */
+  uint32_t reserved;
+} lb_outcome;
+
+enum {
+  LB_NEXT_STOP = 0,      /* It ended well, or no attempt may follow. */
+  LB_NEXT_ELSEWHERE = 1  /* Pick again, with this target among the tried. */
+};
+
+typedef struct lb_next {
+  uint32_t struct_size;
+  uint32_t kind;      /* LB_NEXT_* */
+  uint64_t out_ns;    /* For how long what failed is out of rotation; 0: it is not. */
+} lb_next;
+
+/* [any] Opens a balancer with a configuration (JSON or YAML). */
+LB_API lb_status lb_balancer_open(const lb_balancer_options *options, const char *config, size_t config_len,
+                                  lb_balancer **out, lb_error *err);
+/* [any] Replaces the whole configuration, or changes nothing and says why.  Health, limits and open picks of
+   deployments that are the same go on. */
+LB_API lb_status lb_balancer_configure(lb_balancer *balancer, const char *config, size_t config_len,
+                                       uint64_t now_ns, lb_error *err);
+/* [any][cb] LB_OK: `out` names a target and holds a reservation until it is reported.  LB_LIMITED and
+   LB_NO_UPSTREAM: nobody may take the call; out->wait_ns says how long.  LB_INVALID: no route serves the model.
+   LB_FULL: picks_max picks have not been reported.  Allocates nothing once it has seen as many picks at a time. */
+LB_API lb_status lb_balancer_pick(lb_balancer *balancer, const lb_ask *ask, uint64_t now_ns, lb_pick *out);
+/* [any][cb] Settles the reservation and says what to do next.  LB_GONE: it has been reported before. */
+LB_API lb_status lb_balancer_report(lb_balancer *balancer, uint64_t pick, const lb_outcome *outcome, uint64_t now_ns,
+                                    lb_next *out);
+/* [any] Why a pick would go where it goes, as one line of JSON; changes nothing.  Free with lb_free.  NULL when no
+   route serves the model. */
+LB_API char *lb_balancer_explain(lb_balancer *balancer, const lb_ask *ask, uint64_t now_ns, size_t *len);
+/* [any] What is counted, as JSON.  Free with lb_free. */
+LB_API char *lb_balancer_stats(lb_balancer *balancer, uint64_t now_ns, size_t *len);
+/* [any] As lb_engine_mark, at once. */
+LB_API lb_status lb_balancer_mark(lb_balancer *balancer, const char *name, size_t name_len, const char *model,
+                                  size_t model_len, uint64_t ms, uint64_t now_ns, lb_error *err);
+/* [one][cb] Frees it with its open picks.  NULL is fine. */
+LB_API void lb_balancer_free(lb_balancer *balancer);
 
 /* ---- Memory ------------------------------------------------------------- */
 

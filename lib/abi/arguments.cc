@@ -1,6 +1,7 @@
 #include "abi/arguments.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <string>
 
 #include "base/slab.h"
@@ -60,6 +61,15 @@ void copy_text(std::string_view text, char* out, size_t capacity) {
   text = cut_text(text, capacity - 1);
   std::memcpy(out, text.data(), text.size());
   out[text.size()] = 0;
+}
+
+char* allocated(std::string_view text, size_t* len) {
+  char* out = static_cast<char*>(std::malloc(text.size() + 1));
+  if (!out) return nullptr;
+  std::memcpy(out, text.data(), text.size());
+  out[text.size()] = 0;
+  if (len) *len = text.size();
+  return out;
 }
 
 lb_status report(lb_error* out, const Error& error) {

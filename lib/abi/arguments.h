@@ -32,6 +32,9 @@ lb_status report(lb_error* out, const Error& error);
 lb_status report(lb_error* out, Status status, const char* message);
 lb_status report_ok(lb_error* out);
 
+// `text` in memory that lb_free frees, with a NUL behind it.
+char* allocated(std::string_view text, size_t* len);
+
 // Copies `text` to `out`, cut where a character begins, always with a NUL at its end.
 void copy_text(std::string_view text, char* out, size_t capacity);
 

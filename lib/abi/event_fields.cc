@@ -37,6 +37,8 @@ const std::string* text_of(const lb::Detail& detail, uint32_t field) {
       return &detail.message;
     case LB_FIELD_REQUEST_ID:
       return &detail.request_id;
+    case LB_FIELD_TRACE:
+      return &detail.trace;
   }
   return nullptr;
 }

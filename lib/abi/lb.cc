@@ -137,11 +137,16 @@ int32_t lb_engine_address(lb_engine* engine, const char* name, size_t name_len, 
 char* lb_engine_stats(lb_engine* engine, uint32_t format, size_t* len) {
   if (!engine || format > 1 || engine->machine->forked()) return nullptr;
   std::optional<std::string> text = engine->machine->stats(format);
-  char* out = text ? static_cast<char*>(std::malloc(text->size() + 1)) : nullptr;
-  if (!out) return nullptr;
-  std::memcpy(out, text->c_str(), text->size() + 1);
-  if (len) *len = text->size();
-  return out;
+  return text ? lb::allocated(*text, len) : nullptr;
+}
+
+lb_status lb_engine_mark(lb_engine* engine, const char* name, size_t name_len, const char* model, size_t model_len,
+                         uint64_t ms, lb_error* err) {
+  if (!engine || !is_text(name, name_len) || !is_text(model, model_len))
+    return report(err, Status::INVALID, "engine, name or model is NULL");
+  if (engine->machine->forked()) return report(err, Status::FORKED, kForked);
+  if (auto error = engine->machine->mark(view(name, name_len), view(model, model_len), ms)) return report(err, *error);
+  return lb::report_ok(err);
 }
 
 // --- Queue ---

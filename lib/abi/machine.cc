@@ -42,7 +42,7 @@ void Machine::LogShelf::deliver(std::vector<Event>& events) {
 // --- Opening ---
 
 Machine::Machine(const lb_engine_options& options)
-    : options_(options), pid_(getpid()), inbox_(calls_max()) {}
+    : options_(options), pid_(getpid()), selector_(options.select, options.select_ctx), inbox_(calls_max()) {}
 
 Result<std::shared_ptr<Machine>> Machine::open(const lb_engine_options& options, std::string_view config) {
   auto machine = std::make_shared<Machine>(options);
@@ -70,6 +70,7 @@ std::optional<Error> Machine::assemble(std::string_view text) {
   options.log = &log_;
   options.unix_time_s = Loop::unix_time_s;
   engine_ = std::make_unique<Engine>(*loop_, options, config.value(), Loop::now());
+  selector_.attach(engine_->fleet());
   gateway_ = std::make_unique<Gateway>(*engine_, *loop_);
   loop_->poke();  // The first turn sets the timers.
   return apply(config.value());
@@ -176,6 +177,14 @@ std::optional<std::string> Machine::stats(uint32_t format) {
   Turn turn(*this);
   if (!gateway_) return std::nullopt;
   return format == 0 ? gateway_->stats_json() : gateway_->stats_prometheus();
+}
+
+std::optional<Error> Machine::mark(std::string_view deployment, std::string_view model, uint64_t ms) {
+  Turn turn(*this);
+  if (!engine_) return Error{Status::CLOSED, "", "the engine is closed"};
+  if (!engine_->mark(deployment, model, Fleet::mark_length(ms))) return Error{Status::INVALID, "", kNobodyToMark};
+  if (!in_turn()) loop_->poke();
+  return std::nullopt;
 }
 
 void Machine::free() {

@@ -20,6 +20,7 @@
 
 #include "abi/inbox.h"
 #include "abi/queue.h"
+#include "abi/selector.h"
 #include "abi/thread.h"
 #include "engine/engine.h"
 #include "gateway/gateway.h"
@@ -54,6 +55,7 @@ class Machine final : public TurnHost, public std::enable_shared_from_this<Machi
   Status close(uint32_t drain_ms);
   Result<std::string> address(std::string_view name);
   std::optional<std::string> stats(uint32_t format);
+  std::optional<Error> mark(std::string_view deployment, std::string_view model, uint64_t ms);
   // Ends everything and joins the thread. Within a turn, it will end after it.
   void free();
 
@@ -106,6 +108,7 @@ class Machine final : public TurnHost, public std::enable_shared_from_this<Machi
   std::vector<std::shared_ptr<Queue>> queues_;   // In the order of their opening.
   std::vector<std::shared_ptr<Queue>> retired_;  // Closed in this turn.
   LogShelf log_{queues_};
+  Selector selector_;
   std::unique_ptr<Loop> loop_;                   // These three are gone after `finish`.
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<Gateway> gateway_;

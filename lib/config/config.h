@@ -26,6 +26,7 @@ struct Url {
   uint16_t port = 0;
   std::string path;  // "" or "/openai/v1": no trailing slash.
   std::string authority() const;  // "host" or "host:port": what the Host field says.
+  std::string text() const;       // The whole of it.
 };
 
 enum class DeploymentKind : uint8_t { http, echo };

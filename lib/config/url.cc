@@ -148,6 +148,8 @@ std::string base64(std::string_view text) {
 
 }  // namespace
 
+std::string Url::text() const { return (tls ? "https://" : "http://") + authority() + path; }
+
 std::string Url::authority() const {
   bool ipv6 = host.find(':') != std::string::npos;
   std::string text = ipv6 ? "[" + host + "]" : host;

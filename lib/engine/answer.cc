@@ -18,17 +18,6 @@ Chunk take(Chain& chain, uint64_t n) {
   return part;
 }
 
-policy::Statement statement_of(const StatedLimit& limit) {
-  policy::Metric metric = policy::Metric::requests;
-  switch (limit.metric) {
-    case StatedLimit::Metric::requests: break;
-    case StatedLimit::Metric::tokens: metric = policy::Metric::tokens; break;
-    case StatedLimit::Metric::input_tokens: metric = policy::Metric::input_tokens; break;
-    case StatedLimit::Metric::output_tokens: metric = policy::Metric::output_tokens; break;
-  }
-  return {metric, limit.limit, limit.remaining, limit.reset, limit.continuous};
-}
-
 }  // namespace
 
 void Call::on_bytes(Link& link, const Chunk& chunk) {
@@ -176,7 +165,7 @@ void Call::judge_error(bool whole) {
   std::string body = held_.to_string();
   ErrorFacts facts = openai_error(attempt_.head, body, context_.options.unix_time_s ? context_.options.unix_time_s() : 0);
   if (facts.what == ErrorClass::none) facts.what = ErrorClass::server;
-  Judgement judgement = by_rules(facts.what, facts.retry_after, attempt_.status, body);
+  Judgement judgement = judgement_of(*world_->config, facts.what, facts.retry_after, attempt_.status, body);
   facts.what = judgement.what;
   if (attempt_.status < 300) attempt_.status = static_cast<uint16_t>(http_status_of(facts.what));
   judge(judgement);

@@ -13,53 +13,6 @@ constexpr size_t kSendWindow = 256 * 1024;
 // Bodies are cut into chunks of at most this when their length is not known.
 constexpr size_t kChunkMax = 64 * 1024;
 
-policy::Verdict verdict_of(ErrorClass what) {
-  switch (what) {
-    case ErrorClass::none:
-      return policy::Verdict::good;
-    case ErrorClass::bad_request:
-    case ErrorClass::context_length:
-    case ErrorClass::content_filter:
-      return policy::Verdict::no_fault;
-    case ErrorClass::auth:
-      return policy::Verdict::key_refused;
-    case ErrorClass::billing:
-      return policy::Verdict::exhausted;
-    case ErrorClass::rate_limit:
-      return policy::Verdict::limited;
-    case ErrorClass::overloaded:
-      return policy::Verdict::overloaded;
-    case ErrorClass::server:
-    case ErrorClass::broken:
-      return policy::Verdict::faulty;
-    case ErrorClass::connect:
-      return policy::Verdict::unreachable;
-    case ErrorClass::not_found:
-      return policy::Verdict::not_found;
-    case ErrorClass::timeout:
-      return policy::Verdict::timed_out;
-  }
-  return policy::Verdict::faulty;
-}
-
-policy::Outcome outcome_of(ErrorClass what) {
-  switch (verdict_of(what)) {
-    case policy::Verdict::good:
-    case policy::Verdict::no_fault:
-      return policy::Outcome::caller_fault;
-    case policy::Verdict::limited:
-    case policy::Verdict::overloaded:
-    case policy::Verdict::faulty:
-    case policy::Verdict::unreachable:
-    case policy::Verdict::timed_out:
-    case policy::Verdict::key_refused:
-    case policy::Verdict::exhausted:
-    case policy::Verdict::not_found:
-      return policy::Outcome::target_fault;
-  }
-  return policy::Outcome::target_fault;
-}
-
 }  // namespace
 
 // `again`: the same target once more after a stale connection, on a fresh one and free of charge.
@@ -324,37 +277,18 @@ bool Call::may_repeat_stale() const {
          policy::Next::Kind::again;
 }
 
-// The class of an error and what follows from it, by the first rule of the configuration that fits, if one does.
-Call::Judgement Call::by_rules(ErrorClass what, std::optional<Duration> told, uint16_t status,
-                               std::string_view body) const {
-  for (const ErrorRule& rule : world_->config->errors) {
-    bool fits = (rule.status == 0 || rule.status == status) &&
-                (rule.contains.empty() || body.find(rule.contains) != body.npos) &&
-                (!rule.pattern || rule.pattern->matches(body));
-    if (fits) return {rule.as.value_or(what), told, &rule};
-  }
-  return {what, told, nullptr};
-}
-
 // Notes what the attempt showed, for health and meters.
 void Call::judge(const Judgement& judgement) {
-  ErrorClass what = judgement.what;
-  context_.fleet.target(attempt_.target).meter.failed[static_cast<size_t>(what)]++;
-  attempt_.ended.verdict = verdict_of(what);
-  attempt_.ended.told = told_ = judgement.told;
-  attempt_.failed_as = what;
-  if (!judgement.rule) return;
-  attempt_.ended.mark = judgement.rule->mark;
-  attempt_.ended.cool = judgement.rule->cool;
+  context_.fleet.target(attempt_.target).meter.failed[static_cast<size_t>(judgement.what)]++;
+  attempt_.failed_as = judgement.what;
+  told_ = judgement.told;
+  judgement.mark(attempt_.ended);
 }
 
 // After a failure of which nothing has been delivered: may another attempt be made?
 bool Call::may_go_on(const Judgement& judgement) {
-  policy::Outcome outcome = outcome_of(judgement.what);
-  if (judgement.rule && judgement.rule->fail_over)
-    outcome = *judgement.rule->fail_over ? policy::Outcome::target_fault : policy::Outcome::caller_fault;
-  if (policy::after(route_config().retry, outcome, spent(), deadline_, context_.now).kind == policy::Next::Kind::stop)
-    return false;
+  policy::Next next = policy::after(route_config().retry, judgement.outcome(), spent(), deadline_, context_.now);
+  if (next.kind == policy::Next::Kind::stop) return false;
   if (context_.fleet.balancer().take_retry(context_.now)) return true;
   context_.meter.retries_denied++;
   return false;
@@ -376,7 +310,7 @@ void Call::note_attempt(ErrorClass what, const std::string& message) {
 // The attempt failed before anything was delivered: elsewhere, or the end.
 void Call::fail(ErrorClass what, std::string message, std::optional<Duration> told, Took took) {
   LB_CHECK(!head_emitted_);
-  Judgement judgement = by_rules(what, told, 0, message);
+  Judgement judgement = judgement_of(*world_->config, what, told, 0, message);
   what = judgement.what;
   judge(judgement);
   note_attempt(what, message);

@@ -16,6 +16,7 @@
 
 #include "engine/body.h"
 #include "engine/context.h"
+#include "engine/judgement.h"
 #include "policy/retry.h"
 
 namespace lb {
@@ -95,13 +96,6 @@ class Call {
     std::string message;
   };
 
-  // What a rule of the configuration makes of an error.
-  struct Judgement {
-    ErrorClass what = ErrorClass::none;
-    std::optional<Duration> told;
-    const ErrorRule* rule = nullptr;
-  };
-
   // call.cc
   bool take_body(Chunk bytes);
   void advance();
@@ -150,7 +144,6 @@ class Call {
   bool may_repeat_stale() const;
   void judge(const Judgement& judgement);
   bool may_go_on(const Judgement& judgement);
-  Judgement by_rules(ErrorClass what, std::optional<Duration> told, uint16_t status, std::string_view body) const;
   void note_attempt(ErrorClass what, const std::string& message);
   // Gives the target and its reservation back, and drops the link if it still has one.
   void close_attempt(Took took);

@@ -76,8 +76,4 @@ struct Context {
   void log(LogLevel level, std::string_view message, std::string_view fields);
 };
 
-// The two printed forms of everything that is counted (stats.cc).
-std::string print_stats_json(const Context& context, size_t calls_in_flight);
-std::string print_stats_prometheus(const Context& context, size_t calls_in_flight);
-
 }  // namespace lb

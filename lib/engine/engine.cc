@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "engine/call.h"
 #include "engine/head_text.h"
+#include "engine/stats.h"
 
 namespace lb {
 
@@ -186,6 +187,13 @@ bool Engine::ready() const {
     return s.fleet.look(i, s.now).healthy(s.now);
   });
 }
+
+bool Engine::mark(std::string_view deployment, std::string_view model, Duration length) {
+  state_->capacity_freed = true;
+  return state_->fleet.mark(deployment, model, length, state_->now);
+}
+
+Fleet& Engine::fleet() { return state_->fleet; }
 
 void Engine::log(LogLevel level, std::string_view message, std::string_view fields) {
   state_->log(level, message, fields);

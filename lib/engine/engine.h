@@ -27,6 +27,8 @@ constexpr uint64_t tag_id(uint64_t tag) { return tag & ((uint64_t{1} << 60) - 1)
 
 enum class LogLevel : uint8_t { none, error, warn, info, debug };
 
+class Fleet;
+
 struct EngineOptions {
   uint64_t seed = 1;
   uint32_t calls_max = 65'536;  // In flight; as lb_engine_options says.
@@ -74,6 +76,9 @@ class Engine {
   Instant now() const;
   // Some target of some route may take a call now: what /readyz asks.
   bool ready() const;
+  // By hand: see Fleet::mark.
+  bool mark(std::string_view deployment, std::string_view model, Duration length);
+  Fleet& fleet();
   // Writes one line to the log: `fields` is the inside of a JSON object after "msg", or "".
   void log(LogLevel level, std::string_view message, std::string_view fields);
 

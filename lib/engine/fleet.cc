@@ -73,6 +73,7 @@ UpstreamIndex Fleet::place_upstream(Placing& placing, const Deployment& deployme
     upstreams_[place] = std::make_unique<Upstream>();
     upstreams_[place]->identity = std::move(identity);
     upstreams_[place]->tls = tls_spec(deployment);
+    if (deployment.kind == DeploymentKind::http) upstreams_[place]->url = deployment.url.text();
     upstreams_[place]->live = true;
   }
   upstreams_[place]->config = placing.config;
@@ -291,14 +292,16 @@ policy::ScopeIndex Fleet::caller(std::string_view name) {
   return scope;
 }
 
-std::vector<policy::TargetIndex> Fleet::find(std::string_view deployment, std::string_view model) const {
-  std::vector<policy::TargetIndex> out;
+bool Fleet::mark(std::string_view deployment, std::string_view model, Duration length, Instant now) {
+  bool found = false;
   for (policy::TargetIndex index : world_->targets) {
     const Target& target = *targets_[index];
     bool fits = model.empty() || target.model == model || target.model == "*";
-    if (upstreams_[target.upstream]->deployment->name == deployment && fits) out.push_back(index);
+    if (!fits || upstreams_[target.upstream]->deployment->name != deployment) continue;
+    found = true;
+    length > Duration::zero() ? balancer_.mark_down(index, length, now) : balancer_.mark_up(index);
   }
-  return out;
+  return found;
 }
 
 }  // namespace lb

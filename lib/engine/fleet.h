@@ -4,6 +4,7 @@
 // balancer door uses it as the engine does.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <span>
 #include <string>
@@ -30,6 +31,7 @@ struct Upstream {
   std::string identity;                  // What makes it the same after a reload.
   std::shared_ptr<const Config> config;  // Keeps `deployment` alive.
   const Deployment* deployment = nullptr;
+  std::string url;  // Of the deployment, as text; "" for echo.
   std::shared_ptr<const TlsSpec> tls;  // Null: plain text.
   uint32_t in_flight = 0;
   std::vector<uint64_t> idle;  // Links ready for use; the last is the warmest.
@@ -56,6 +58,8 @@ struct World {
   std::vector<policy::ScopeIndex> scopes;
   uint32_t replay_bytes_max = 0;  // The largest of all routes: a body may be kept so far before its route is known.
 };
+
+inline constexpr const char* kNobodyToMark = "no deployment has that name and model; lb_engine_stats lists them";
 
 class Fleet {
  public:
@@ -84,8 +88,13 @@ class Fleet {
   // Where the calls of a caller are counted; kNoScope where no limit is configured for it. At most limits.callers are
   // remembered of those that only "*" stands for: the one that has been idle longest goes.
   policy::ScopeIndex caller(std::string_view name);
-  // The live targets of a deployment, of one model or ("") of all.
-  std::vector<policy::TargetIndex> find(std::string_view deployment, std::string_view model) const;
+  // By hand: takes a deployment out for so long, for one model or ("") for all; zero brings it back with all that was
+  // held against it forgotten. False when nothing has these names.
+  bool mark(std::string_view deployment, std::string_view model, Duration length, Instant now);
+  // Of a length in a host's milliseconds; longer ones than a century are as good as it.
+  static Duration mark_length(uint64_t ms) {
+    return Duration::from_ms(static_cast<int64_t>(std::min(ms, uint64_t{100} * 365 * 86'400'000)));
+  }
 
  private:
   // Finds places by identity while one configuration is being placed.

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "engine/context.h"
+#include "engine/stats.h"
 #include "lb.h"
 
 namespace lb {
@@ -53,15 +54,15 @@ void write_target(JsonWriter& json, const Fleet& fleet, policy::TargetIndex inde
 }
 
 // The live targets of an upstream, as stats list them.
-std::vector<policy::TargetIndex> targets_of(const Context& context, UpstreamIndex upstream) {
+std::vector<policy::TargetIndex> targets_of(const Fleet& fleet, UpstreamIndex upstream) {
   std::vector<policy::TargetIndex> out;
-  for (policy::TargetIndex i = 0; i < context.fleet.target_count(); i++) {
-    const Target& target = context.fleet.target(i);
+  for (policy::TargetIndex i = 0; i < fleet.target_count(); i++) {
+    const Target& target = fleet.target(i);
     if (target.live && target.upstream == upstream) out.push_back(i);
   }
   std::sort(out.begin(), out.end(),
             [&](policy::TargetIndex a, policy::TargetIndex b) {
-              return context.fleet.target(a).model < context.fleet.target(b).model;
+              return fleet.target(a).model < fleet.target(b).model;
             });
   return out;
 }
@@ -148,6 +149,24 @@ void print_targets(Exposition& out, const std::vector<Labelled>& all, Instant no
 
 }  // namespace
 
+void write_deployments(JsonWriter& json, const Fleet& fleet, Instant now) {
+  json.key("deployments").begin_array();
+  for (UpstreamIndex i : fleet.world()->upstreams) {
+    const Upstream& upstream = fleet.upstream(i);
+    const Deployment& deployment = *upstream.deployment;
+    json.begin_object().key("name").value(deployment.name);
+    if (deployment.kind == DeploymentKind::echo)
+      json.key("kind").value("echo");
+    else
+      json.key("kind").value("http").key("url").value(deployment.url.text());
+    json.key("in_flight").value(uint64_t{upstream.in_flight});
+    json.key("targets").begin_array();
+    for (policy::TargetIndex t : targets_of(fleet, i)) write_target(json, fleet, t, now);
+    json.end_array().end_object();
+  }
+  json.end_array();
+}
+
 std::string print_stats_json(const Context& context, size_t calls_in_flight) {
   const CallMeter& meter = context.meter;
   JsonWriter json;
@@ -165,24 +184,8 @@ std::string print_stats_json(const Context& context, size_t calls_in_flight) {
   json.key("idle").value(uint64_t{context.pool.idle()}).end_object();
   json.key("replay_bytes").value(context.replay_bytes);
   json.key("clock_regressions").value(meter.clock_regressions);
-  json.key("deployments").begin_array();
-  for (UpstreamIndex i : context.fleet.world()->upstreams) {
-    const Upstream& upstream = context.fleet.upstream(i);
-    const Deployment& deployment = *upstream.deployment;
-    json.begin_object().key("name").value(deployment.name);
-    if (deployment.kind == DeploymentKind::echo)
-      json.key("kind").value("echo");
-    else
-      json.key("kind").value("http").key("url").value(
-          (deployment.url.tls ? "https://" : "http://") + deployment.url.authority() +
-          deployment.url.path);
-    json.key("in_flight").value(uint64_t{upstream.in_flight});
-    json.key("targets").begin_array();
-    for (policy::TargetIndex t : targets_of(context, i)) write_target(json, context.fleet, t, context.now);
-    json.end_array().end_object();
-  }
-  json.end_array().end_object();
-  return json.take();
+  write_deployments(json, context.fleet, context.now);
+  return json.end_object().take();
 }
 
 std::string print_stats_prometheus(const Context& context, size_t calls_in_flight) {
@@ -208,7 +211,7 @@ std::string print_stats_prometheus(const Context& context, size_t calls_in_fligh
   out.sample("", context.replay_bytes);
   std::vector<Labelled> all;
   for (UpstreamIndex i : context.fleet.world()->upstreams)
-    for (policy::TargetIndex t : targets_of(context, i))
+    for (policy::TargetIndex t : targets_of(context.fleet, i))
       all.push_back({&context.fleet.target(t), context.fleet.look(t, context.now), "deployment=\"" + label_text(context.fleet.upstream(i).deployment->name) +
                                  "\",model=\"" + label_text(context.fleet.target(t).model) + "\""});
   print_targets(out, all, context.now);

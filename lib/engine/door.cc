@@ -1,0 +1,250 @@
+#include "engine/door.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "engine/stats.h"
+#include "engine/trace.h"
+
+namespace lb {
+
+namespace {
+
+using Kind = DoorOutcome::Kind;
+
+// The head of an answer from its lines; what is no field is left out: nothing of it is the host's fault to begin with.
+Head parse_head(std::string_view lines) {
+  Head head;
+  while (!lines.empty()) {
+    std::string_view line = split_off(lines, '\n');
+    size_t colon = line.find(':');
+    if (colon == line.npos || colon == 0) continue;
+    head.fields.push_back({std::string(trim(line.substr(0, colon))), std::string(trim(line.substr(colon + 1)))});
+  }
+  return head;
+}
+
+ErrorClass class_of(Kind kind) {
+  switch (kind) {
+    case Kind::connect: return ErrorClass::connect;
+    case Kind::timeout: return ErrorClass::timeout;
+    case Kind::broken: return ErrorClass::broken;
+    case Kind::ok: case Kind::error: case Kind::cancelled: case Kind::not_sent: return ErrorClass::none;
+  }
+  return ErrorClass::none;
+}
+
+}  // namespace
+
+Door::Door(uint64_t seed, uint32_t picks_max, Duration unix_minus_now)
+    : fleet_(seed, false), picks_max_(picks_max), wall_(unix_minus_now) {}
+
+Instant Door::advance(Instant now) {
+  now_ = std::max(now_, now);
+  return now_;
+}
+
+void Door::configure(std::shared_ptr<const Config> config, Instant now) {
+  fleet_.configure(std::move(config), wall_, advance(now));
+}
+
+std::optional<size_t> Door::route_of(std::string_view model) const {
+  const Config& config = *fleet_.world()->config;
+  const Route* route = config.find_route(model);
+  if (!route) return std::nullopt;
+  return static_cast<size_t>(route - config.routes.data());
+}
+
+policy::Ask Door::policy_ask(const DoorAsk& ask, size_t route, const policy::Plan& plan) const {
+  const Route& config = fleet_.world()->config->routes[route];
+  policy::Ask out;
+  out.tried = ask.tried;
+  out.charge = policy::Balancer::expect(plan, ask.prompt);
+  if (ask.tokens_in > 0) out.charge.input = ask.tokens_in;
+  if (!ask.affinity.empty() && config.affinity != Affinity::off)
+    out.affinity = hash_text(ask.affinity) ^ hash_text(config.model);
+  out.patience = Duration{config.affinity_wait.ns *
+                          static_cast<int64_t>(std::min(out.charge.input, uint64_t{1'000'000}))};
+  out.patience = std::min(out.patience, config.wait);
+  return out;
+}
+
+DoorPick Door::pick(const DoorAsk& ask, Instant now) {
+  now = advance(now);
+  DoorPick out;
+  std::optional<size_t> route = route_of(ask.model);
+  if (!route) return out.status = Status::INVALID, out;
+  if (free_.empty() && slots_.size() >= picks_max_) return out.status = Status::FULL, out;
+  const std::shared_ptr<World>& world = fleet_.world();
+  policy::Plan& plan = world->plans[*route];
+  policy::Balancer& balancer = fleet_.balancer();
+  policy::Ask asked = policy_ask(ask, *route, plan);
+  policy::ScopeIndex caller = fleet_.caller(ask.caller);
+  if (!ask.retry && ask.attempts == 0) balancer.on_call(now);
+  policy::Decision decision = balancer.decide(plan, asked, caller, now);
+  if (decision.kind != policy::Decision::Kind::send) {
+    out.status = decision.why;
+    if (decision.kind == policy::Decision::Kind::reject)
+      all_tried(ask, asked, *route, caller, out);
+    else if (decision.wait_until < Instant::never())
+      out.wait = decision.wait_until - now;
+    return out;
+  }
+  if (free_.empty()) {
+    free_.push_back(static_cast<uint32_t>(slots_.size()));
+    slots_.emplace_back();
+  }
+  uint32_t place = free_.back();
+  free_.pop_back();
+  Slot& slot = slots_[place];
+  slot.id = ++serial_ << kSlotBits | place;
+  slot.world = world;
+  slot.route = static_cast<uint32_t>(*route);
+  slot.attempts = ask.attempts + 1;
+  slot.deadline = deadline_of(ask, *route);
+  slot.reservation = balancer.reserve(plan, decision.target, asked, ask.prompt, caller, now);
+  Target& target = fleet_.target(decision.target);
+  Upstream& upstream = fleet_.upstream(target.upstream);
+  target.meter.attempts++;
+  upstream.in_flight++;
+  out.id = slot.id;
+  out.target = decision.target;
+  out.upstream = &upstream;
+  const ModelConfig* entry = upstream.deployment->find_model(world->config->routes[*route].model);
+  if (entry && entry->as != ask.model) out.model = entry->as.c_str();
+  return out;
+}
+
+Instant Door::deadline_of(const DoorAsk& ask, size_t route) const {
+  return ask.deadline > Instant() ? ask.deadline : now_ + fleet_.world()->config->routes[route].deadline;
+}
+
+// Where the route has them tried again: after a pause, and none of them counts as tried.
+void Door::all_tried(const DoorAsk& ask, const policy::Ask& asked, size_t route, policy::ScopeIndex caller,
+                     DoorPick& out) {
+  const policy::RetryPlan& retry = fleet_.world()->config->routes[route].retry;
+  policy::Balancer& balancer = fleet_.balancer();
+  out.wait = Duration::zero();
+  // A third of what the next may be at most: each attempt so far has let the pause grow.
+  Duration last = retry.backoff * static_cast<int64_t>(std::min(ask.attempts, 1024u));
+  std::optional<Duration> told = balancer.shortest_wait(fleet_.world()->plans[route], asked, caller, now_);
+  std::optional<Duration> pause = ask.tried.empty() ? std::nullopt
+                                                    : policy::pause_before_again(retry, last, told, deadline_of(ask, route),
+                                                                                 now_, balancer.rng());
+  out.again = pause.has_value();
+  if (pause) out.wait = pause;
+}
+
+Door::Slot* Door::find(uint64_t id) {
+  uint64_t place = id & ((uint64_t{1} << kSlotBits) - 1);
+  return id != 0 && place < slots_.size() && slots_[place].id == id ? &slots_[place] : nullptr;
+}
+
+policy::Ended Door::ended(const DoorOutcome& outcome, const Slot& slot, Judgement& judgement) const {
+  using Took = policy::Ended::Took;
+  policy::Ended ended{.verdict = policy::Verdict::no_fault};
+  const Config& config = *slot.world->config;
+  switch (outcome.kind) {
+    case Kind::ok:
+      ended.verdict = policy::Verdict::good;
+      break;
+    case Kind::error: {
+      Head head = parse_head(outcome.head);
+      head.status = outcome.http_status;
+      int64_t unix_s = wall_ == Duration::zero() ? 0 : (wall_.ns + now_.ns) / 1'000'000'000;
+      ErrorFacts facts = openai_error(head, outcome.body, unix_s);
+      if (facts.what == ErrorClass::none) facts.what = ErrorClass::server;
+      judgement = judgement_of(config, facts.what, facts.retry_after, outcome.http_status, outcome.body);
+      ended.took = Took::answer;
+      break;
+    }
+    case Kind::connect: case Kind::timeout: case Kind::broken:
+      judgement = judgement_of(config, class_of(outcome.kind), std::nullopt, outcome.http_status, outcome.body);
+      ended.took = outcome.kind == Kind::connect ? Took::nothing : Took::unknown;
+      break;
+    case Kind::cancelled:
+      ended.took = outcome.first_content ? Took::unknown : Took::input;
+      break;
+    case Kind::not_sent:
+      ended.took = Took::nothing;
+      break;
+  }
+  if (judgement.what != ErrorClass::none) judgement.mark(ended);
+  ended.input = outcome.input;
+  ended.output = outcome.output;
+  ended.cached = outcome.cached;
+  if (ended.input || ended.output) ended.took = Took::usage;
+  ended.first_content = outcome.first_content;
+  return ended;
+}
+
+DoorNext Door::next(const DoorOutcome& outcome, const Judgement& judgement, const Slot& slot) {
+  DoorNext out;
+  if (judgement.what == ErrorClass::none || outcome.delivered) return out;
+  const Route& route = slot.world->config->routes[slot.route];
+  policy::Spent spent{slot.attempts, false, true};
+  policy::Next next = policy::after(route.retry, judgement.outcome(), spent, slot.deadline, now_);
+  if (next.kind == policy::Next::Kind::stop || !fleet_.balancer().take_retry(now_)) return out;
+  out.kind = DoorNext::Kind::elsewhere;
+  return out;
+}
+
+Result<DoorNext> Door::report(uint64_t pick, const DoorOutcome& outcome, Instant now) {
+  now = advance(now);
+  Slot* slot = find(pick);
+  if (!slot) return Error{Status::GONE, "", "there is no such pick, or it has been reported"};
+  policy::Plan& plan = slot->world->plans[slot->route];
+  policy::Balancer& balancer = fleet_.balancer();
+  Target& target = fleet_.target(slot->reservation.target);
+  if (!outcome.head.empty()) {
+    std::array<policy::Statement, kStatedLimitsMax> stated;
+    size_t count = 0;
+    int64_t unix_s = wall_ == Duration::zero() ? 0 : (wall_.ns + now_.ns) / 1'000'000'000;
+    for (const StatedLimit& limit : stated_limits(parse_head(outcome.head), unix_s))
+      stated[count++] = statement_of(limit);
+    balancer.hear(slot->reservation, std::span(stated).first(count), now);
+  }
+  Judgement judgement;
+  policy::Ended how = ended(outcome, *slot, judgement);
+  Duration out = balancer.settle(plan, slot->reservation, how, now);
+  DoorNext after = next(outcome, judgement, *slot);
+  after.out = out;
+  TargetMeter& meter = target.meter;
+  if (outcome.kind == Kind::ok) meter.ok++;
+  if (outcome.kind == Kind::cancelled || outcome.kind == Kind::not_sent) meter.cancelled++;
+  if (judgement.what != ErrorClass::none) meter.failed[static_cast<size_t>(judgement.what)]++;
+  if (out > Duration::zero()) target.cooled_by = judgement.what;
+  meter.tokens_in += outcome.input.value_or(0);
+  meter.tokens_out += outcome.output.value_or(0);
+  if (outcome.kind == Kind::ok) meter.latency.record(now - slot->reservation.at);
+  if (outcome.first_content) meter.first_byte.record(*outcome.first_content);
+  fleet_.upstream(target.upstream).in_flight--;
+  bool old = slot->world != fleet_.world();
+  slot->id = 0;
+  slot->world.reset();
+  free_.push_back(static_cast<uint32_t>(pick & ((uint64_t{1} << kSlotBits) - 1)));
+  if (old && fleet_.has_old_worlds()) fleet_.sweep();
+  return after;
+}
+
+std::string Door::explain(const DoorAsk& ask, Instant now) {
+  now = advance(now);
+  std::optional<size_t> route = route_of(ask.model);
+  if (!route) return "";
+  const World& world = *fleet_.world();
+  policy::Plan scratch = world.plans[*route];  // Round robin stays where it is.
+  policy::Ask asked = policy_ask(ask, *route, scratch);
+  Rng rng = fleet_.balancer().rng();
+  policy::Decision decision = fleet_.balancer().decide(scratch, asked, fleet_.caller(ask.caller), now);
+  fleet_.balancer().rng() = rng;
+  return print_decision(fleet_, world, *route, asked, decision, now);
+}
+
+std::string Door::stats(Instant now) {
+  JsonWriter json;
+  json.begin_object().key("picks").value(uint64_t{open_picks()});
+  write_deployments(json, fleet_, advance(now));
+  return json.end_object().take();
+}
+
+}  // namespace lb
