@@ -352,7 +352,7 @@ typedef struct lb_pick {     /* Texts are lent until the pick is reported. */
   const char *deployment;    /* Its name. */
   const char *url;           /* As configured, without a slash at its end; "" for kind echo. */
   const char *key;           /* Its API key, or "".  A secret. */
-  const char *model;         /* What it calls the model; NULL: as it was asked for. */
+  const char *model;         /* What it calls the model; NULL: as it was asked for, by whatever name. */
   uint32_t again;            /* 1: all have been tried; ask again after wait_ns, with none tried. */
   uint32_t reserved;
 } lb_pick;

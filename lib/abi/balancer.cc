@@ -59,9 +59,18 @@ lb::Result<std::shared_ptr<const lb::Config>> parse(const lb_balancer_options& o
   return lb::parse_config(text, allowed ? &secrets : nullptr, lb::SecretUse::read);
 }
 
+// The struct itself where its host was built against this header, else `copy`, filled from it. Null: not valid.
+template <typename T>
+const T* this_version(const T* given, T& copy) {
+  if (given && given->struct_size == sizeof(T)) return given;
+  return given && !lb::read_options(given, copy) ? &copy : nullptr;
+}
+
 bool read_ask(const lb_ask* given, lb::DoorAsk& out) {
-  lb_ask ask;
-  if (lb::read_options(given, ask) || !given) return false;
+  lb_ask copy;
+  const lb_ask* known = this_version(given, copy);
+  if (!known) return false;
+  const lb_ask& ask = *known;
   if (!is_text(ask.model, ask.model_len) || !is_text(ask.caller, ask.caller_len) ||
       !is_text(ask.affinity, ask.affinity_len) || !is_text(ask.tried, ask.tried_count))
     return false;
@@ -78,8 +87,10 @@ bool read_ask(const lb_ask* given, lb::DoorAsk& out) {
 }
 
 bool read_outcome(const lb_outcome* given, lb::DoorOutcome& out) {
-  lb_outcome outcome;
-  if (lb::read_options(given, outcome) || !given) return false;
+  lb_outcome copy;
+  const lb_outcome* known_struct = this_version(given, copy);
+  if (!known_struct) return false;
+  const lb_outcome& outcome = *known_struct;
   if (outcome.kind > LB_OUTCOME_NOT_SENT || !is_text(outcome.head, outcome.head_len) ||
       !is_text(outcome.body, outcome.body_len) || outcome.http_status > 999)
     return false;
@@ -98,13 +109,29 @@ bool read_outcome(const lb_outcome* given, lb::DoorOutcome& out) {
   return true;
 }
 
-// Writes `value` to a struct of any age: as much as the host's has room for.
-template <typename T>
-bool write_struct(T* out, T value) {
-  if (!out || out->struct_size < sizeof(uint32_t) || out->struct_size > lb::kOptionsMax) return false;
-  value.struct_size = out->struct_size;
-  std::memcpy(out, &value, std::min<size_t>(out->struct_size, sizeof value));
-  return true;
+// Has `fill` write a struct of any age: as much as the host's has room for.
+template <typename T, typename Fill>
+lb_status write_struct(T* out, Fill fill) {
+  if (!out || out->struct_size < sizeof(uint32_t) || out->struct_size > lb::kOptionsMax) return LB_INVALID;
+  if (out->struct_size == sizeof(T)) return fill(*out);
+  T whole = {};
+  lb_status status = fill(whole);
+  whole.struct_size = out->struct_size;
+  std::memcpy(out, &whole, std::min<size_t>(out->struct_size, sizeof whole));
+  return status;
+}
+
+void fill_pick(const lb::DoorPick& picked, lb_pick& out) {
+  const lb::World::Named* named = picked.named;
+  out.target = picked.target;
+  out.pick = picked.id;
+  out.wait_ns = named ? 0 : picked.wait ? static_cast<uint64_t>(picked.wait->ns) : UINT64_MAX;
+  out.deployment = named ? named->deployment->name.c_str() : nullptr;
+  out.url = named ? named->url : nullptr;
+  out.key = named ? named->deployment->key.c_str() : nullptr;
+  out.model = named ? named->as : nullptr;
+  out.again = picked.again;
+  out.reserved = 0;
 }
 
 }  // namespace
@@ -138,41 +165,28 @@ lb_status lb_balancer_configure(lb_balancer* balancer, const char* config, size_
 
 lb_status lb_balancer_pick(lb_balancer* balancer, const lb_ask* ask, uint64_t now_ns, lb_pick* out) {
   lb::DoorAsk wanted;
-  if (!balancer || !out || !read_ask(ask, wanted)) return LB_INVALID;
-  lb_pick pick = {};
-  lb_status status;
-  {
+  if (!balancer || !read_ask(ask, wanted)) return LB_INVALID;
+  return write_struct(out, [&](lb_pick& pick) {
+    lb::DoorPick picked;
     std::lock_guard lock(balancer->mutex);
-    lb::DoorPick picked = balancer->door.pick(wanted, at(now_ns));
-    status = static_cast<lb_status>(picked.status);
-    pick.wait_ns = picked.wait ? static_cast<uint64_t>(picked.wait->ns) : UINT64_MAX;
-    pick.again = picked.again;
-    if (picked.upstream) {
-      pick.target = picked.target;
-      pick.pick = picked.id;
-      pick.wait_ns = 0;
-      pick.deployment = picked.upstream->deployment->name.c_str();
-      pick.url = picked.upstream->url.c_str();
-      pick.key = picked.upstream->deployment->key.c_str();
-      pick.model = picked.model;
-    }
-  }
-  return write_struct(out, pick) ? status : lb_status{LB_INVALID};
+    balancer->door.pick(wanted, at(now_ns), picked);
+    fill_pick(picked, pick);
+    return static_cast<lb_status>(picked.status);
+  });
 }
 
 lb_status lb_balancer_report(lb_balancer* balancer, uint64_t pick, const lb_outcome* outcome, uint64_t now_ns,
                              lb_next* out) {
   lb::DoorOutcome how;
   if (!balancer || !read_outcome(outcome, how)) return LB_INVALID;
-  lb_next next = {};
-  {
+  return write_struct(out, [&](lb_next& next) {
     std::lock_guard lock(balancer->mutex);
     auto after = balancer->door.report(pick, how, at(now_ns));
     if (!after.ok()) return static_cast<lb_status>(after.error().status);
     next.kind = static_cast<uint32_t>(after.value().kind);
     next.out_ns = static_cast<uint64_t>(after.value().out.ns);
-  }
-  return !out || write_struct(out, next) ? LB_OK : LB_INVALID;
+    return lb_status{LB_OK};
+  });
 }
 
 char* lb_balancer_explain(lb_balancer* balancer, const lb_ask* ask, uint64_t now_ns, size_t* len) {

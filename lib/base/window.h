@@ -33,7 +33,9 @@ class SlidingWindow {
   // Changes a charge made `at`, in the slot that holds it; without effect once that slot has left the window.
   void correct(int64_t amount, Instant at, Instant now) {
     advance(now);
-    int64_t index = at.ns / slot_ns_;
+    // Most corrections come while the slot of the charge is still the newest: without a division.
+    bool newest = at < newest_ends_ && at.ns >= newest_ends_.ns - slot_ns_;
+    int64_t index = newest ? newest_ : at.ns / slot_ns_;
     if (index > newest_ || newest_ - index >= kSlots) return;
     slots_[place(index)] += amount;
     sum_ += amount;

@@ -33,9 +33,7 @@ void Call::start_attempt(policy::TargetIndex index, bool again) {
   // The body names model_; a target without a name of its own takes that of the route, unless it takes any.
   attempt_.as = !target.as.empty() ? target.as : larger_used_ ? route_config().model : "";
   if (attempt_.as == model_) attempt_.as.clear();
-  attempt_.reservation =
-      context_.fleet.balancer().reserve(plan(), index, ask(), prompt(), caller_, context_.now);
-  upstream.in_flight++;
+  context_.fleet.balancer().reserve(plan(), index, ask(), prompt(), caller_, context_.now, attempt_.reservation);
   if (!dispatched_) dispatched_ = context_.now;
   served_by_ = upstream.deployment->name;
   held_begin_ = complete_to_ = 0;
@@ -324,7 +322,6 @@ void Call::fail(ErrorClass what, std::string message, std::optional<Duration> to
 
 void Call::close_attempt(Took took) {
   LB_CHECK(attempt_.serial);
-  Upstream& upstream = upstream_of(attempt_.target);
   leave_link(false);
   policy::Ended& ended = attempt_.ended;
   ended.took = took;
@@ -341,8 +338,6 @@ void Call::close_attempt(Took took) {
                  "\"deployment\":" + json_quote(served_by_) + ",\"model\":" + json_quote(model_) + ",\"class\":\"" +
                      error_class_name(attempt_.failed_as) + "\",\"for_ms\":" + std::to_string(out.ms_ceil()));
   }
-  LB_CHECK(upstream.in_flight > 0);
-  upstream.in_flight--;
   attempt_.serial = 0;
   echo_left_ = -1;
   context_.capacity_freed = true;

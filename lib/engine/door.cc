@@ -69,12 +69,11 @@ policy::Ask Door::policy_ask(const DoorAsk& ask, size_t route, const policy::Pla
   return out;
 }
 
-DoorPick Door::pick(const DoorAsk& ask, Instant now) {
+void Door::pick(const DoorAsk& ask, Instant now, DoorPick& out) {
   now = advance(now);
-  DoorPick out;
   std::optional<size_t> route = route_of(ask.model);
-  if (!route) return out.status = Status::INVALID, out;
-  if (free_.empty() && slots_.size() >= picks_max_) return out.status = Status::FULL, out;
+  if (!route) return void(out.status = Status::INVALID);
+  if (free_.empty() && slots_.size() >= picks_max_) return void(out.status = Status::FULL);
   const std::shared_ptr<World>& world = fleet_.world();
   policy::Plan& plan = world->plans[*route];
   policy::Balancer& balancer = fleet_.balancer();
@@ -88,7 +87,7 @@ DoorPick Door::pick(const DoorAsk& ask, Instant now) {
       all_tried(ask, asked, *route, caller, out);
     else if (decision.wait_until < Instant::never())
       out.wait = decision.wait_until - now;
-    return out;
+    return;
   }
   if (free_.empty()) {
     free_.push_back(static_cast<uint32_t>(slots_.size()));
@@ -102,17 +101,11 @@ DoorPick Door::pick(const DoorAsk& ask, Instant now) {
   slot.route = static_cast<uint32_t>(*route);
   slot.attempts = ask.attempts + 1;
   slot.deadline = deadline_of(ask, *route);
-  slot.reservation = balancer.reserve(plan, decision.target, asked, ask.prompt, caller, now);
-  Target& target = fleet_.target(decision.target);
-  Upstream& upstream = fleet_.upstream(target.upstream);
-  target.meter.attempts++;
-  upstream.in_flight++;
+  balancer.reserve(plan, decision.target, asked, ask.prompt, caller, now, slot.reservation);
+  fleet_.target(decision.target).meter.attempts++;
   out.id = slot.id;
   out.target = decision.target;
-  out.upstream = &upstream;
-  const ModelConfig* entry = upstream.deployment->find_model(world->config->routes[*route].model);
-  if (entry && entry->as != ask.model) out.model = entry->as.c_str();
-  return out;
+  out.named = &world->named[decision.target];
 }
 
 Instant Door::deadline_of(const DoorAsk& ask, size_t route) const {
@@ -140,9 +133,9 @@ Door::Slot* Door::find(uint64_t id) {
   return id != 0 && place < slots_.size() && slots_[place].id == id ? &slots_[place] : nullptr;
 }
 
-policy::Ended Door::ended(const DoorOutcome& outcome, const Slot& slot, Judgement& judgement) const {
+void Door::read_end(const DoorOutcome& outcome, const Slot& slot, Judgement& judgement, policy::Ended& ended) const {
   using Took = policy::Ended::Took;
-  policy::Ended ended{.verdict = policy::Verdict::no_fault};
+  ended.verdict = policy::Verdict::no_fault;
   const Config& config = *slot.world->config;
   switch (outcome.kind) {
     case Kind::ok:
@@ -175,7 +168,6 @@ policy::Ended Door::ended(const DoorOutcome& outcome, const Slot& slot, Judgemen
   ended.cached = outcome.cached;
   if (ended.input || ended.output) ended.took = Took::usage;
   ended.first_content = outcome.first_content;
-  return ended;
 }
 
 DoorNext Door::next(const DoorOutcome& outcome, const Judgement& judgement, const Slot& slot) {
@@ -205,7 +197,8 @@ Result<DoorNext> Door::report(uint64_t pick, const DoorOutcome& outcome, Instant
     balancer.hear(slot->reservation, std::span(stated).first(count), now);
   }
   Judgement judgement;
-  policy::Ended how = ended(outcome, *slot, judgement);
+  policy::Ended how;
+  read_end(outcome, *slot, judgement, how);
   Duration out = balancer.settle(plan, slot->reservation, how, now);
   DoorNext after = next(outcome, judgement, *slot);
   after.out = out;
@@ -218,7 +211,6 @@ Result<DoorNext> Door::report(uint64_t pick, const DoorOutcome& outcome, Instant
   meter.tokens_out += outcome.output.value_or(0);
   if (outcome.kind == Kind::ok) meter.latency.record(now - slot->reservation.at);
   if (outcome.first_content) meter.first_byte.record(*outcome.first_content);
-  fleet_.upstream(target.upstream).in_flight--;
   bool old = slot->world != fleet_.world();
   slot->id = 0;
   slot->world.reset();

@@ -28,8 +28,7 @@ struct DoorPick {
   Status status = Status::OK;
   uint64_t id = 0;
   policy::TargetIndex target = policy::kNoTarget;
-  const Upstream* upstream = nullptr;
-  const char* model = nullptr;      // The target's own name for it; null: as asked for.
+  const World::Named* named = nullptr;  // Lent until it is reported.
   std::optional<Duration> wait;     // Absent: until another pick is reported.
   bool again = false;               // All have been tried, and may be after `wait`.
 };
@@ -55,7 +54,8 @@ class Door {
   Door(uint64_t seed, uint32_t picks_max, Duration unix_minus_now);
 
   void configure(std::shared_ptr<const Config> config, Instant now);
-  DoorPick pick(const DoorAsk& ask, Instant now);
+  // `out` is fresh.
+  void pick(const DoorAsk& ask, Instant now, DoorPick& out);
   // GONE: there is no such pick.
   Result<DoorNext> report(uint64_t pick, const DoorOutcome& outcome, Instant now);
   // "" when no route serves the model.
@@ -83,7 +83,7 @@ class Door {
   Instant deadline_of(const DoorAsk& ask, size_t route) const;
   void all_tried(const DoorAsk& ask, const policy::Ask& asked, size_t route, policy::ScopeIndex caller, DoorPick& out);
   Slot* find(uint64_t id);
-  policy::Ended ended(const DoorOutcome& outcome, const Slot& slot, Judgement& judgement) const;
+  void read_end(const DoorOutcome& outcome, const Slot& slot, Judgement& judgement, policy::Ended& ended) const;
   DoorNext next(const DoorOutcome& outcome, const Judgement& judgement, const Slot& slot);
 
   Fleet fleet_;

@@ -67,7 +67,7 @@ size_t Fleet::Places::take(const std::vector<std::unique_ptr<Entry>>& entries, c
 
 UpstreamIndex Fleet::place_upstream(Placing& placing, const Deployment& deployment) {
   std::string identity = upstream_identity(deployment);
-  size_t place = placing.upstreams.take(upstreams_, identity, [](const Upstream& u, size_t) { return u.in_flight; });
+  size_t place = placing.upstreams.take(upstreams_, identity, [](const Upstream&, size_t) { return 0; });
   if (place == upstreams_.size()) upstreams_.emplace_back();
   if (!upstreams_[place] || !upstreams_[place]->live) {
     upstreams_[place] = std::make_unique<Upstream>();
@@ -132,9 +132,7 @@ policy::TargetIndex Fleet::place_target(Placing& placing, uint32_t index, std::s
   std::string identity = upstreams_[upstream]->identity + '\n' + key;
   auto [known, first] = placing.placed.try_emplace(identity, policy::kNoTarget);
   if (!first) return known->second;  // In several routes: those of a deployment that takes every model.
-  size_t place = placing.targets.take(targets_, identity, [&](const Target&, size_t i) {
-    return balancer_.in_flight(static_cast<policy::TargetIndex>(i));
-  });
+  size_t place = placing.targets.take(targets_, identity, [](const Target&, size_t) { return 0; });
   if (place == targets_.size()) {
     targets_.emplace_back();
     balancer_.add_target();
@@ -150,6 +148,8 @@ policy::TargetIndex Fleet::place_target(Placing& placing, uint32_t index, std::s
   known->second = static_cast<policy::TargetIndex>(place);
   balancer_.set_target(known->second, target_spec(placing, index, entry), fresh);
   placing.world.targets.push_back(known->second);
+  placing.world.named.resize(std::max(placing.world.named.size(), place + 1));
+  placing.world.named[place] = {&deployment, upstreams_[upstream]->url.c_str(), entry ? entry->as.c_str() : nullptr};
   return known->second;
 }
 

@@ -33,7 +33,6 @@ struct Upstream {
   const Deployment* deployment = nullptr;
   std::string url;  // Of the deployment, as text; "" for echo.
   std::shared_ptr<const TlsSpec> tls;  // Null: plain text.
-  uint32_t in_flight = 0;
   std::vector<uint64_t> idle;  // Links ready for use; the last is the warmest.
   bool live = false;           // Some world names it.
 };
@@ -56,6 +55,13 @@ struct World {
   std::vector<policy::TargetIndex> targets;
   std::vector<UpstreamIndex> upstreams;  // By deployment.
   std::vector<policy::ScopeIndex> scopes;
+  // What its calls are told of a target, by its index: lent for as long as they hold the world.
+  struct Named {
+    const Deployment* deployment = nullptr;
+    const char* url = "";
+    const char* as = nullptr;  // Null: as it was asked for.
+  };
+  std::vector<Named> named;
   uint32_t replay_bytes_max = 0;  // The largest of all routes: a body may be kept so far before its route is known.
 };
 
@@ -100,7 +106,8 @@ class Fleet {
   // Finds places by identity while one configuration is being placed.
   class Places {
    public:
-    // `in_flight(entry, index)`: an unused place that still has calls is not given out.
+    // `in_flight(entry, index)`: an unused place that still has calls is not given out. Those of upstreams and targets
+    // have none: a call holds its world, which names them.
     template <typename Entry, typename InFlight>
     size_t take(const std::vector<std::unique_ptr<Entry>>& entries, const std::string& identity, InFlight in_flight);
 

@@ -26,23 +26,24 @@ class Histogram {
   static constexpr uint32_t kBuckets = kSub * 34;
   static uint32_t bucket(uint64_t us);
   static uint64_t upper_edge(uint32_t bucket);  // µs
-  std::array<uint32_t, kBuckets> counts_{};
   uint64_t count_ = 0;
   double sum_s_ = 0;
+  std::array<uint32_t, kBuckets> counts_{};
 };
 
 inline constexpr size_t kErrorClasses = static_cast<size_t>(ErrorClass::broken) + 1;
 
+// What every call counts stands together, in one line of the processor's cache.
 struct TargetMeter {
   uint64_t attempts = 0;
   uint64_t ok = 0;         // Attempts whose answer was passed on whole.
-  uint64_t cancelled = 0;  // Attempts that the caller gave up.
-  std::array<uint64_t, kErrorClasses> failed{};  // By ErrorClass; index 0 is not used.
   uint64_t tokens_in = 0;
   uint64_t tokens_out = 0;
-  uint64_t malformed_events = 0;
   Histogram latency;     // Of attempts that ended well: from dispatch to the end.
   Histogram first_byte;  // From dispatch to the first content.
+  uint64_t cancelled = 0;  // Attempts that the caller gave up.
+  uint64_t malformed_events = 0;
+  std::array<uint64_t, kErrorClasses> failed{};  // By ErrorClass; index 0 is not used.
 };
 
 struct CallMeter {

@@ -159,7 +159,9 @@ void write_deployments(JsonWriter& json, const Fleet& fleet, Instant now) {
       json.key("kind").value("echo");
     else
       json.key("kind").value("http").key("url").value(deployment.url.text());
-    json.key("in_flight").value(uint64_t{upstream.in_flight});
+    uint64_t in_flight = 0;
+    for (policy::TargetIndex t : targets_of(fleet, i)) in_flight += fleet.balancer().in_flight(t);
+    json.key("in_flight").value(in_flight);
     json.key("targets").begin_array();
     for (policy::TargetIndex t : targets_of(fleet, i)) write_target(json, fleet, t, now);
     json.end_array().end_object();

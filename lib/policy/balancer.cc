@@ -232,11 +232,11 @@ Charge Balancer::priced(const Target& target, Charge charge, uint64_t cached) co
   return charge;
 }
 
-Reservation Balancer::reserve(Plan& plan, TargetIndex index, const Ask& ask, const Prompt& prompt, ScopeIndex caller,
-                              Instant now) {
+void Balancer::reserve(Plan& plan, TargetIndex index, const Ask& ask, const Prompt& prompt, ScopeIndex caller,
+                       Instant now, Reservation& out) {
   Target& target = targets_[index];
-  Reservation out;
   out.target = index;
+  out.probes = 0;
   out.shared = {target.shared[0], target.shared[1], target.shared[2], caller};
   out.at = now;
   out.prompt = prompt;
@@ -259,7 +259,6 @@ Reservation Balancer::reserve(Plan& plan, TargetIndex index, const Ask& ask, con
     else if (std::optional<Bindings::Binding> place = place_in(plan, index, now))
       bindings_.bind(ask.affinity, *place);
   }
-  return out;
 }
 
 Charge Balancer::true_charge(const Target& target, const Reservation& reservation, const Ended& ended) const {
@@ -302,7 +301,9 @@ Duration Balancer::settle(Plan& plan, const Reservation& reservation, const Ende
   target.stated.amend(reservation.charge, nothing ? Charge{} : truth);
   target.tokens_in_flight =
       std::max(0.0, target.tokens_in_flight - static_cast<double>(reservation.charge.of(Metric::tokens)));
-  if (ended.took == Ended::Took::usage && ended.verdict == Verdict::good)
+  // What nobody asks for is not learnt.
+  bool learns = plan.estimate == Estimate::learned || plan.estimate == Estimate::history;
+  if (learns && ended.took == Ended::Took::usage && ended.verdict == Verdict::good)
     plan.estimator.learn(reservation.prompt, ended.input, ended.output);
   if (ended.first_content) learn_latency(plan, target, *ended.first_content, now);
   if (ended.verdict == Verdict::good) sticky_ = {target.deployment, now};
@@ -312,6 +313,7 @@ Duration Balancer::settle(Plan& plan, const Reservation& reservation, const Ende
 // Tells the health of the target and of what it shares what the attempt showed.
 Duration Balancer::judge(Target& target, const Reservation& reservation, const Ended& ended, Instant now) {
   const HealthRules& rules = settings_.health;
+  bool slow = rules.breaker.slow > Duration::zero() && ended.first_content.value_or(Duration::zero()) > rules.breaker.slow;
   Mark mark = ended.mark.value_or(rules.mark(ended.verdict));
   auto at = [&](size_t i) -> Health* {
     if (i == 0) return &target.scope.health;
@@ -320,7 +322,6 @@ Duration Balancer::judge(Target& target, const Reservation& reservation, const E
   };
   // A fault of the key or the endpoint is the target's own where it shares none.
   size_t blamed = mark == Mark::key && at(2) ? 2 : mark == Mark::endpoint && at(3) ? 3 : 0;
-  bool slow = rules.breaker.slow > Duration::zero() && ended.first_content.value_or(Duration::zero()) > rules.breaker.slow;
   Duration out = Duration::zero();
   for (size_t i = 0; i < 4; i++) {
     Health* health = at(i);

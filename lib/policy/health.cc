@@ -18,17 +18,10 @@ Duration HealthRules::cooldown(Verdict verdict, std::optional<Duration> told) co
   return at_least;
 }
 
-double Health::warmth(const BreakerSpec& spec, Instant now) const {
-  if (!recovering_) return 1;
+double Health::warmed(const BreakerSpec& spec, Instant now) const {
   int64_t since = (now - recovered_at_).ns;
   if (since >= spec.slow_start.ns) return 1;
   return kColdest + (1 - kColdest) * static_cast<double>(since) / static_cast<double>(spec.slow_start.ns);
-}
-
-bool Health::on_dispatch(Instant now) {
-  if (!half_open(now) || probing_) return false;
-  probing_ = true;
-  return true;
 }
 
 Duration Health::on_good(bool probe, bool slow, const BreakerSpec& spec, Instant now) {

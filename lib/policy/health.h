@@ -81,11 +81,15 @@ class Health {
   bool may_take(Instant now) const { return open_at_ <= now && !(half_open_ && probing_); }
   bool half_open(Instant now) const { return half_open_ && open_at_ <= now; }
   // 1 in good health; grows from kColdest to 1 after a recovery, so that a recovered target is not flooded.
-  double warmth(const BreakerSpec& spec, Instant now) const;
+  double warmth(const BreakerSpec& spec, Instant now) const { return recovering_ ? warmed(spec, now) : 1; }
   uint32_t errors() const { return errors_; }
 
   // An attempt goes out. True: it is the probe of a half-open breaker, and its end must say so.
-  bool on_dispatch(Instant now);
+  bool on_dispatch(Instant now) {
+    if (!half_open_ || probing_ || open_at_ > now) return false;
+    probing_ = true;
+    return true;
+  }
   // It ended. Each returns for how long it is out from `now`; zero if it is not.
   Duration on_good(bool probe, bool slow, const BreakerSpec& spec, Instant now);
   Duration on_fault(bool probe, bool at_once, const BreakerSpec& spec, Instant now);
@@ -107,6 +111,7 @@ class Health {
   };
   static constexpr int64_t kParts = 6;
 
+  double warmed(const BreakerSpec& spec, Instant now) const;
   void record(bool bad, bool slow, const BreakerSpec& spec, Instant now);
   bool too_many(const BreakerSpec& spec) const;
   Duration trip(const BreakerSpec& spec, Instant now);

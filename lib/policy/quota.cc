@@ -7,31 +7,13 @@ namespace lb::policy {
 
 namespace {
 
-int64_t bounded(uint64_t tokens) { return static_cast<int64_t>(std::min(tokens, Charge::kTokensMax)); }
-
-// The largest share that still means: it fits.
-constexpr double kAllButFull = 1 - 1e-12;
-
 // A configured limit as a signed count: above this it can never be reached (see kTokensMax).
 int64_t signed_limit(uint64_t limit) { return static_cast<int64_t>(std::min(limit, uint64_t{1} << 62)); }
 
 }  // namespace
 
-int64_t Charge::of(Metric metric) const {
-  switch (metric) {
-    case Metric::requests: return 1;
-    case Metric::tokens: return std::max(bounded(input) + bounded(output), int64_t{1});
-    case Metric::input_tokens: return std::max(bounded(input), int64_t{1});
-    case Metric::output_tokens: return bounded(output);
-    case Metric::money: return static_cast<int64_t>(std::min(money, uint64_t{1} << 50));  // A million dollars a call.
-  }
-  return 0;
-}
-
 Quota::Quota(const QuotaSpec& spec, Instant origin) : spec_(spec), limit_(signed_limit(spec.limit)),
-      per_limit_(1 / static_cast<double>(limit_)), origin_(origin) {
-  if (spec.window == WindowKind::sliding) slots_ = std::make_unique<SlidingWindow>(spec.period);
-}
+      per_limit_(1 / static_cast<double>(limit_)), slots_(spec.period), origin_(origin) {}
 
 void Quota::set_limit(uint64_t limit) {
   spec_.limit = limit;
@@ -50,9 +32,9 @@ double Quota::level(Instant now) const {
   return std::max(0.0, level_ - rate * static_cast<double>(std::max((now - drained_).ns, int64_t{0})));
 }
 
-int64_t Quota::used(Instant now) const {
+int64_t Quota::used_otherwise(Instant now) const {
   switch (spec_.window) {
-    case WindowKind::sliding: return slots_->sum(now);
+    case WindowKind::sliding: break;  // In the header: it is the usual one.
     case WindowKind::fixed:
     case WindowKind::aligned: return window_of(now) > window_ ? 0 : count_;
     case WindowKind::bucket: return static_cast<int64_t>(std::ceil(level(now)));
@@ -60,18 +42,11 @@ int64_t Quota::used(Instant now) const {
   return 0;
 }
 
-double Quota::share(const Charge& charge, Instant now) const {
-  int64_t in_use = used(now);
-  double share = static_cast<double>(in_use) * per_limit_;
-  // Below 1 also where rounding has made a full window of it.
-  return in_use + charge.of(spec_.metric) <= limit_ ? std::min(share, kAllButFull) : std::max(share, 1.0);
-}
-
 Instant Quota::fits_at(const Charge& charge, Instant now) const {
   int64_t goal = limit_ - charge.of(spec_.metric);
   if (goal < 0) return Instant::never();
   switch (spec_.window) {
-    case WindowKind::sliding: return slots_->falls_to(goal, now);
+    case WindowKind::sliding: return slots_.falls_to(goal, now);
     case WindowKind::fixed:
     case WindowKind::aligned:
       if (used(now) <= goal) return now;
@@ -88,9 +63,7 @@ Instant Quota::fits_at(const Charge& charge, Instant now) const {
 
 void Quota::add(int64_t amount, Instant now) {
   switch (spec_.window) {
-    case WindowKind::sliding:
-      slots_->add(amount, now);
-      return;
+    case WindowKind::sliding: return;  // In the header.
     case WindowKind::fixed:
     case WindowKind::aligned:
       if (window_of(now) > window_) {
@@ -109,7 +82,7 @@ void Quota::add(int64_t amount, Instant now) {
 void Quota::amend(int64_t amount, Instant at, Instant now) {
   switch (spec_.window) {
     case WindowKind::sliding:
-      slots_->correct(amount, at, now);
+      slots_.correct(amount, at, now);
       return;
     case WindowKind::fixed:
     case WindowKind::aligned:

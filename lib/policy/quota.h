@@ -2,7 +2,7 @@
 // known: a correction goes to the window in which the charge was made, so it can never make a later one negative.
 #pragma once
 
-#include <memory>
+#include <algorithm>
 #include <optional>
 
 #include "base/time.h"
@@ -18,13 +18,27 @@ struct Charge {
   // usage must not be able to do that.
   static constexpr uint64_t kTokensMax = uint64_t{1} << 40;
 
+  static constexpr uint64_t kMoneyMax = uint64_t{1} << 50;  // A million dollars a call: the same for prices.
+
   uint64_t input = 0;
   uint64_t output = 0;
   uint64_t money = 0;
 
   // Tokens count as at least one: every call has one.
-  int64_t of(Metric metric) const;
+  int64_t of(Metric metric) const {
+    switch (metric) {
+      case Metric::requests: return 1;
+      case Metric::tokens: return std::max(bounded(input) + bounded(output), int64_t{1});
+      case Metric::input_tokens: return std::max(bounded(input), int64_t{1});
+      case Metric::output_tokens: return bounded(output);
+      case Metric::money: return static_cast<int64_t>(std::min(money, kMoneyMax));
+    }
+    return 0;
+  }
   bool operator==(const Charge&) const = default;
+
+ private:
+  static int64_t bounded(uint64_t tokens) { return static_cast<int64_t>(std::min(tokens, kTokensMax)); }
 };
 
 enum class WindowKind : uint8_t {
@@ -56,22 +70,37 @@ class Quota {
   int64_t limit() const { return limit_; }
   // A new amount for the same window; what has been counted stays.
   void set_limit(uint64_t limit);
-  int64_t used(Instant now) const;
+  int64_t used(Instant now) const {
+    return spec_.window == WindowKind::sliding ? slots_.sum(now) : used_otherwise(now);
+  }
   bool fits(const Charge& charge, Instant now) const { return used(now) + charge.of(spec_.metric) <= limit_; }
   // Used share of the limit, before `charge`; at least 1 when it does not fit, so that below 1 always means: it fits.
-  double share(const Charge& charge, Instant now) const;
+  double share(const Charge& charge, Instant now) const {
+    int64_t in_use = used(now);
+    double share = static_cast<double>(in_use) * per_limit_;
+    // Below 1 also where rounding has made a full window of it.
+    bool fits = in_use + charge.of(spec_.metric) <= limit_;
+    return fits ? std::min(share, kAllButFull) : std::max(share, 1.0);
+  }
   // When it fits if nothing else is charged; never() for one larger than the limit.
   Instant fits_at(const Charge& charge, Instant now) const;
 
-  void charge(const Charge& charge, Instant now) { add(charge.of(spec_.metric), now); }
+  void charge(const Charge& charge, Instant now) {
+    int64_t amount = charge.of(spec_.metric);
+    spec_.window == WindowKind::sliding ? void(slots_.add(amount, now)) : add(amount, now);
+  }
   // What was charged `at` as `was` took `is` in truth.
   void correct(const Charge& was, const Charge& is, Instant at, Instant now) {
-    amend(is.of(spec_.metric) - was.of(spec_.metric), at, now);
+    if (int64_t amount = is.of(spec_.metric) - was.of(spec_.metric); amount != 0) amend(amount, at, now);
   }
   // What was charged `at` never went out.
   void release(const Charge& charge, Instant at, Instant now) { amend(-charge.of(spec_.metric), at, now); }
 
  private:
+  // The largest share that still means: it fits.
+  static constexpr double kAllButFull = 1 - 1e-12;
+
+  int64_t used_otherwise(Instant now) const;
   void add(int64_t amount, Instant now);
   void amend(int64_t amount, Instant at, Instant now);
   int64_t window_of(Instant when) const;  // Number of the fixed window that holds it.
@@ -79,9 +108,9 @@ class Quota {
 
   QuotaSpec spec_;
   int64_t limit_;
-  double per_limit_;  // 1 / limit_.
+  double per_limit_;     // 1 / limit_.
+  SlidingWindow slots_;  // sliding; next to the limit, for every pick reads both.
   Instant origin_;
-  std::unique_ptr<SlidingWindow> slots_;  // sliding
   int64_t window_ = 0;                    // fixed: the one that count_ is for
   int64_t count_ = 0;
   double level_ = 0;                      // bucket, as of drained_

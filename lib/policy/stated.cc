@@ -39,17 +39,6 @@ void StatedLimits::hear(const Statement& statement, const Sent& at_dispatch, Ins
   item.reset = now + statement.reset.value_or(kMemory);
 }
 
-void StatedLimits::charge(const Charge& charge) {
-  sent_.requests++;
-  sent_.input += charge.of(Metric::input_tokens);
-  sent_.output += charge.of(Metric::output_tokens);
-}
-
-void StatedLimits::amend(const Charge& was, const Charge& is) {
-  sent_.input += is.of(Metric::input_tokens) - was.of(Metric::input_tokens);
-  sent_.output += is.of(Metric::output_tokens) - was.of(Metric::output_tokens);
-}
-
 double StatedLimits::left(Metric metric, const Item& item, Instant now) const {
   double left = static_cast<double>(item.remaining);
   if (item.continuous && item.reset > item.at) {
@@ -68,9 +57,8 @@ bool StatedLimits::fits(const Charge& charge, Instant now) const {
   return true;
 }
 
-double StatedLimits::share(const Charge& charge, Instant now) const {
+double StatedLimits::stated_share(const Charge& charge, Instant now) const {
   double most = 0;
-  if (!any_) return most;
   for (Metric metric : kAll) {
     const Item& item = items_[static_cast<size_t>(metric)];
     if (!holds(item, now)) continue;

@@ -31,13 +31,20 @@ class StatedLimits {
   // `at_dispatch`: the totals with the call that brought the statement. Whether calls sent after it are in the
   // statement cannot be known; they are counted against it.
   void hear(const Statement& statement, const Sent& at_dispatch, Instant now);
-  void charge(const Charge& charge);
-  void amend(const Charge& was, const Charge& is);
+  void charge(const Charge& charge) {
+    sent_.requests++;
+    sent_.input += charge.of(Metric::input_tokens);
+    sent_.output += charge.of(Metric::output_tokens);
+  }
+  void amend(const Charge& was, const Charge& is) {
+    sent_.input += is.of(Metric::input_tokens) - was.of(Metric::input_tokens);
+    sent_.output += is.of(Metric::output_tokens) - was.of(Metric::output_tokens);
+  }
   const Sent& sent() const { return sent_; }
 
   bool fits(const Charge& charge, Instant now) const;
   // Of the tightest; at least 1 when `charge` does not fit; 0 where nothing is stated.
-  double share(const Charge& charge, Instant now) const;
+  double share(const Charge& charge, Instant now) const { return any_ ? stated_share(charge, now) : 0; }
   Instant fits_at(const Charge& charge, Instant now) const;
   // Tokens left behind `charge`; kBoundless where none are stated.
   double tokens_left(const Charge& charge, Instant now, double boundless) const;
@@ -56,12 +63,13 @@ class StatedLimits {
     Instant reset;
   };
   bool holds(const Item& item, Instant now) const { return item.known && now < item.reset; }
+  double stated_share(const Charge& charge, Instant now) const;
   double left(Metric metric, const Item& item, Instant now) const;
 
   static constexpr size_t kMetrics = 4;  // All but money, which providers do not state.
-  std::array<Item, kMetrics> items_{};
   Sent sent_;
   bool any_ = false;
+  std::array<Item, kMetrics> items_{};
 };
 
 }  // namespace lb::policy
