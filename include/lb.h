@@ -347,8 +347,8 @@ typedef struct lb_pick {     /* Texts are lent until the pick is reported. */
   uint32_t struct_size;
   uint32_t target;           /* For lb_ask.tried. */
   uint64_t pick;             /* For lb_balancer_report; never 0 after LB_OK, never reused. */
-  uint64_t wait_ns;          /* After LB_LIMITED and LB_NO_UPSTREAM: until it makes sense to ask again; UINT64_MAX: until
-                                another pick is reported; 0: all have been tried, and that was it. */
+  uint64_t wait_ns; /* After LB_LIMITED and LB_NO_UPSTREAM: until it makes sense to ask again; UINT64_MAX: until
+                       another pick is reported; 0: all have been tried, and that was it. */
   const char *deployment;    /* Its name. */
   const char *url;           /* As configured, without a slash at its end; "" for kind echo. */
   const char *key;           /* Its API key, or "".  A secret. */

@@ -211,7 +211,8 @@ lb_status lb_balancer_mark(lb_balancer* balancer, const char* name, size_t name_
   if (!balancer || !is_text(name, name_len) || !is_text(model, model_len))
     return report(err, Status::INVALID, "balancer, name or model is NULL");
   std::lock_guard lock(balancer->mutex);
-  bool found = balancer->door.fleet().mark(view(name, name_len), view(model, model_len), lb::Fleet::mark_length(ms), at(now_ns));
+  bool found =
+      balancer->door.fleet().mark(view(name, name_len), view(model, model_len), lb::Fleet::mark_length(ms), at(now_ns));
   return found ? lb::report_ok(err) : report(err, Status::INVALID, lb::kNobodyToMark);
 }
 

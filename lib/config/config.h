@@ -15,7 +15,7 @@
 #include "base/time.h"
 #include "policy/facts.h"
 #include "policy/settings.h"
-#include "wire/openai.h"
+#include "wire/error_class.h"
 #include "wire/pattern.h"
 
 namespace lb {

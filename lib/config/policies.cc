@@ -57,7 +57,8 @@ Problem read_error_rule(const Place& place, JsonView view, ErrorRule& out) {
     if (!pattern.ok()) return place.at("pattern").error(pattern.error().message);
     out.pattern = std::make_shared<const Pattern>(std::move(pattern.value()));
   }
-  if (has(Key::error_as)) out.as = static_cast<ErrorClass>(read_choice(view, Key::error_as));
+  if (has(Key::error_as))
+    out.as = static_cast<ErrorClass>(read_choice(view, Key::error_as) + 1);  // `none` is not offered.
   if (has(Key::error_fail_over)) out.fail_over = read_boolean(view, Key::error_fail_over);
   if (has(Key::error_mark)) out.mark = static_cast<policy::Mark>(read_choice(view, Key::error_mark));
   if (has(Key::error_cool_ms)) out.cool = read_ms(view, Key::error_cool_ms);

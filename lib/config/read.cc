@@ -244,7 +244,10 @@ Problem Reader::accounts(const Place& place) {
   }
   for (const Party& party : config.accounts)
     if (!named.contains(party.name))
-      return Place().at("accounts").at(party.name).error("no deployment has this account; write it at one, or leave this out");
+      return Place()
+          .at("accounts")
+          .at(party.name)
+          .error("no deployment has this account; write it at one, or leave this out");
   return std::nullopt;
 }
 

@@ -163,7 +163,8 @@ void Call::on_end(Link* link) {
 // An error answer: passed on if it is the caller's own or the last word, kept while another target is asked.
 void Call::judge_error(bool whole) {
   std::string body = held_.to_string();
-  ErrorFacts facts = openai_error(attempt_.head, body, context_.options.unix_time_s ? context_.options.unix_time_s() : 0);
+  ErrorFacts facts =
+      openai_error(attempt_.head, body, context_.options.unix_time_s ? context_.options.unix_time_s() : 0);
   if (facts.what == ErrorClass::none) facts.what = ErrorClass::server;
   Judgement judgement = judgement_of(*world_->config, facts.what, facts.retry_after, attempt_.status, body);
   facts.what = judgement.what;

@@ -121,9 +121,9 @@ void Door::all_tried(const DoorAsk& ask, const policy::Ask& asked, size_t route,
   // A third of what the next may be at most: each attempt so far has let the pause grow.
   Duration last = retry.backoff * static_cast<int64_t>(std::min(ask.attempts, 1024u));
   std::optional<Duration> told = balancer.shortest_wait(fleet_.world()->plans[route], asked, caller, now_);
-  std::optional<Duration> pause = ask.tried.empty() ? std::nullopt
-                                                    : policy::pause_before_again(retry, last, told, deadline_of(ask, route),
-                                                                                 now_, balancer.rng());
+  std::optional<Duration> pause =
+      ask.tried.empty() ? std::nullopt
+                        : policy::pause_before_again(retry, last, told, deadline_of(ask, route), now_, balancer.rng());
   out.again = pause.has_value();
   if (pause) out.wait = pause;
 }

@@ -214,8 +214,9 @@ std::string print_stats_prometheus(const Context& context, size_t calls_in_fligh
   std::vector<Labelled> all;
   for (UpstreamIndex i : context.fleet.world()->upstreams)
     for (policy::TargetIndex t : targets_of(context.fleet, i))
-      all.push_back({&context.fleet.target(t), context.fleet.look(t, context.now), "deployment=\"" + label_text(context.fleet.upstream(i).deployment->name) +
-                                 "\",model=\"" + label_text(context.fleet.target(t).model) + "\""});
+      all.push_back({&context.fleet.target(t), context.fleet.look(t, context.now),
+                     "deployment=\"" + label_text(context.fleet.upstream(i).deployment->name) + "\",model=\"" +
+                         label_text(context.fleet.target(t).model) + "\""});
   print_targets(out, all, context.now);
   return out.take();
 }

@@ -18,7 +18,8 @@ constexpr double kPeak = 0.5, kTrough = 0.1;
 
 // The part of an old value that counts after `passed`: half after kLatencyMemory.
 double old_part(Duration passed) {
-  return static_cast<double>(kLatencyMemory.ns) / static_cast<double>(kLatencyMemory.ns + std::max<int64_t>(passed.ns, 0));
+  return static_cast<double>(kLatencyMemory.ns) /
+         static_cast<double>(kLatencyMemory.ns + std::max<int64_t>(passed.ns, 0));
 }
 
 Duration between(Duration low, Duration high, double part) {
@@ -313,7 +314,8 @@ Duration Balancer::settle(Plan& plan, const Reservation& reservation, const Ende
 // Tells the health of the target and of what it shares what the attempt showed.
 Duration Balancer::judge(Target& target, const Reservation& reservation, const Ended& ended, Instant now) {
   const HealthRules& rules = settings_.health;
-  bool slow = rules.breaker.slow > Duration::zero() && ended.first_content.value_or(Duration::zero()) > rules.breaker.slow;
+  bool slow =
+      rules.breaker.slow > Duration::zero() && ended.first_content.value_or(Duration::zero()) > rules.breaker.slow;
   Mark mark = ended.mark.value_or(rules.mark(ended.verdict));
   auto at = [&](size_t i) -> Health* {
     if (i == 0) return &target.scope.health;
@@ -362,7 +364,8 @@ Duration Balancer::latency_of(const Plan& plan, const Target& target, Instant no
   return between(plan.mean_latency, target.latency, old_part(now - target.latency_at));
 }
 
-std::optional<Duration> Balancer::shortest_wait(const Plan& plan, const Ask& ask, ScopeIndex caller, Instant now) const {
+std::optional<Duration> Balancer::shortest_wait(const Plan& plan, const Ask& ask, ScopeIndex caller,
+                                                Instant now) const {
   Instant first = Instant::never();
   for (const Tier& tier : plan.tiers) {
     for (TargetIndex target : tier.targets) {

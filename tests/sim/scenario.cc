@@ -108,8 +108,10 @@ Deployment Scenario::draw_deployment(uint32_t index) {
     ModelConfig model;
     model.name = name;
     model.as = rng_.below(2) ? name : std::string(name) + "-at-" + to.name;
-    if (!perfect && rng_.below(4) == 0) model.limits.quotas.push_back(policy::per_minute(policy::Metric::requests, 1 + rng_.below(30)));
-    if (!perfect && rng_.below(6) == 0) model.limits.quotas.push_back(policy::per_minute(policy::Metric::tokens, 1 + rng_.below(20'000)));
+    if (!perfect && rng_.below(4) == 0)
+      model.limits.quotas.push_back(policy::per_minute(policy::Metric::requests, 1 + rng_.below(30)));
+    if (!perfect && rng_.below(6) == 0)
+      model.limits.quotas.push_back(policy::per_minute(policy::Metric::tokens, 1 + rng_.below(20'000)));
     if (!perfect && rng_.below(4) == 0) model.limits.concurrency = 1 + static_cast<uint32_t>(rng_.below(3));
     clients_->names[{index, name}].push_back(model.as);
     to.models.push_back(std::move(model));

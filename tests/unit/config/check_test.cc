@@ -19,7 +19,9 @@ std::string document_with(std::string_view path, const std::string& json) {
     return path.starts_with(prefix) ? '"' + std::string(path.substr(prefix.size())) + "\": " + json : "";
   };
   std::string deployment = R"({"name": "a", "url": "https://host"})", extra;
-  if (std::string member = below("/deployments/*/models/*/"); !member.empty())
+  if (std::string price = below("/deployments/*/models/*/price/"); !price.empty())
+    deployment = R"({"name": "a", "kind": "echo", "models": {"m": {"price": {)" + price + "}}}}";
+  else if (std::string member = below("/deployments/*/models/*/"); !member.empty())
     deployment = R"({"name": "a", "kind": "echo", "models": {"m": {)" + member + "}}}";
   else if (std::string of_tls = below("/deployments/*/tls/"); !of_tls.empty())
     deployment = R"({"name": "a", "url": "https://host", "tls": {)" + of_tls + "}}";
@@ -34,13 +36,27 @@ std::string document_with(std::string_view path, const std::string& json) {
   if (path == "/routes/*/model") extra = R"(, "routes": [{"model": )" + json + "}]";
   else if (path.starts_with("/routes/*/")) extra = R"(, "routes": [{"model": "m", )" + below("/routes/*/") + "}]";
   if (path == "/listen/*/name") extra = R"(, "listen": [{"address": "127.0.0.1:0", "name": )" + json + "}]";
-  if (path.starts_with("/limits/")) extra = ", \"limits\": {" + below("/limits/") + '}';
+  for (std::string part : {"limits", "health", "retry_budget"})
+    if (std::string text = below('/' + part + '/'); !text.empty()) extra = ", \"" + part + "\": {" + text + '}';
+  if (std::string member = below("/callers/*/"); !member.empty()) extra = R"(, "callers": {"c": {)" + member + "}}";
+  if (std::string member = below("/accounts/*/"); !member.empty()) {
+    deployment = R"({"name": "a", "url": "https://host", "account": "c"})";
+    extra = R"(, "accounts": {"c": {)" + member + "}}";
+  }
+  if (std::string member = below("/errors/*/"); !member.empty()) {
+    std::string fits = path.ends_with("/status") ? "" : R"("status": 500, )";
+    std::string does = path.ends_with("/cool_ms") ? "" : R"(, "cool_ms": 5)";
+    extra = R"(, "errors": [{)" + fits + member + does + "}]";
+  }
   return "{\"deployments\": [" + deployment + ']' + extra + '}';
 }
 
 std::string pointer(const Row& row) {
   std::string out(row.path);
-  if (out.starts_with("/deployments/*/models/*/")) return "/deployments/0/models/m/" + std::string(row.segment());
+  constexpr std::string_view kModel = "/deployments/*/models/*/";
+  if (out.starts_with(kModel)) return "/deployments/0/models/m/" + out.substr(kModel.size());
+  for (std::string_view map : {"/callers/*", "/accounts/*"})
+    if (out.starts_with(map)) return out.replace(map.size() - 1, 1, "c");
   if (size_t star = out.find('*'); star != std::string::npos) out[star] = '0';
   return out;
 }
@@ -65,14 +81,14 @@ void numbers_have_ranges(void**) {
     assert_text(refusal(document_with(row.path, number(row.high + step))), refused_at(row));
     assert_text(refusal(document_with(row.path, "-1e300")), refused_at(row));
   }
-  assert_int_equal(seen, 27);
+  assert_int_equal(seen, 91);
 }
 
 void every_default_is_taken(void**) {
   for (const Row& row : schema::rows()) {
     bool number = row.type == Type::integer || row.type == Type::number;
     bool scalar = number || row.type == Type::choice || row.type == Type::boolean;
-    if (!scalar || row.path.ends_with("/kind")) continue;
+    if (!scalar || row.path.ends_with("/kind") || row.fallback.empty()) continue;
     assert_text(refusal(document_with(row.path, std::string(row.fallback))), "");
   }
 }

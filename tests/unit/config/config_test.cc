@@ -177,7 +177,9 @@ void a_document_is_utf8(void**) {
 
 void json_nests_so_deep(void**) {
   std::string deep = "{\"x\": " + std::string(199, '[') + std::string(199, ']') + "}";
-  assert_text(refusal(deep), "/x: unknown key; the keys here are: listen, deployments, routes, limits");
+  assert_text(refusal(deep),
+              "/x: unknown key; the keys here are: preset, listen, deployments, routes, accounts, callers, errors, "
+              "health, retry_budget, limits");
   deep = "{\"x\": " + std::string(200, '[') + std::string(200, ']') + "}";
   assert_text(refusal(deep), ": the document: line 1 column 206: nested too deeply; write at most 200 levels");
 }

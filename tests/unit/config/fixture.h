@@ -67,8 +67,9 @@ inline std::string dump(const Deployment& d) {
                     std::to_string(d.url.port) + ' ' + d.url.path + " key " + d.key + '\n';
   for (const HeaderPair& header : d.headers) out += "  " + header.name + ": " + header.value + '\n';
   for (const ModelConfig& m : d.models)
-    out += "  model " + m.name + " as " + m.as + ' ' + std::to_string(per_minute(m.limits, policy::Metric::requests)) + ' ' +
-           std::to_string(per_minute(m.limits, policy::Metric::tokens)) + ' ' + std::to_string(m.limits.concurrency) + '\n';
+    out += "  model " + m.name + " as " + m.as + ' ' + std::to_string(per_minute(m.limits, policy::Metric::requests)) +
+           ' ' + std::to_string(per_minute(m.limits, policy::Metric::tokens)) + ' ' +
+           std::to_string(m.limits.concurrency) + '\n';
   out += "  weight " + std::to_string(d.weight) + " tls " + d.tls.ca_pem + '|' + d.tls.cert_pem + '|' + d.tls.key_pem +
          '|' + d.tls.server_name + '|' + (d.tls.verify ? "verify" : "trust") + '\n';
   out += "  proxy " + d.proxy.host + ' ' + std::to_string(d.proxy.port) + ' ' + d.proxy.authorization + '\n';
@@ -85,9 +86,9 @@ inline std::string dump(const Route& r) {
     for (uint32_t index : tier) out += ' ' + std::to_string(index);
     out += " ]";
   }
-  for (uint64_t number : {uint64_t(r.plan.balance), uint64_t(r.commit_on), uint64_t(r.retry.retries), uint64_t(r.deadline.ms()),
-                          uint64_t(r.wait.ms()), uint64_t(r.window_bytes), uint64_t(r.replay_bytes),
-                          uint64_t(r.hold_bytes)})
+  for (uint64_t number :
+       {uint64_t(r.plan.balance), uint64_t(r.commit_on), uint64_t(r.retry.retries), uint64_t(r.deadline.ms()),
+        uint64_t(r.wait.ms()), uint64_t(r.window_bytes), uint64_t(r.replay_bytes), uint64_t(r.hold_bytes)})
     out += ' ' + std::to_string(number);
   return out + '\n';
 }
