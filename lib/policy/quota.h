@@ -82,7 +82,7 @@ class Quota {
   double per_limit_;  // 1 / limit_.
   Instant origin_;
   std::unique_ptr<SlidingWindow> slots_;  // sliding
-  int64_t window_ = 0;                    // fixed: the one that count_ is for
+  int64_t window_ = INT64_MIN;            // fixed: the one that count_ is for; an origin may lie ahead
   int64_t count_ = 0;
   double level_ = 0;                      // bucket, as of drained_
   Instant drained_;
