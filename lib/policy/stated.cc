@@ -9,6 +9,9 @@ namespace {
 
 constexpr Metric kAll[] = {Metric::requests, Metric::tokens, Metric::input_tokens, Metric::output_tokens};
 
+// The largest share that still means: it fits.
+constexpr double kAllButFull = 1 - 1e-12;
+
 int64_t bounded(uint64_t value) { return static_cast<int64_t>(std::min(value, uint64_t{1} << 62)); }
 
 }  // namespace
@@ -75,8 +78,10 @@ double StatedLimits::share(const Charge& charge, Instant now) const {
     const Item& item = items_[static_cast<size_t>(metric)];
     if (!holds(item, now)) continue;
     double here = left(metric, item, now);
-    if (item.limit > 0) most = std::max(most, 1 - here / static_cast<double>(item.limit));
-    if (here < static_cast<double>(charge.of(metric))) most = std::max(most, 1.0);
+    double used = item.limit > 0 ? 1 - here / static_cast<double>(item.limit) : 0;
+    // Below 1 also where nothing is left and nothing is wanted.
+    bool fits = here >= static_cast<double>(charge.of(metric));
+    most = std::max(most, fits ? std::min(used, kAllButFull) : std::max(used, 1.0));
   }
   return most;
 }
