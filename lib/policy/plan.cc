@@ -74,8 +74,10 @@ class Decider {
     if (!bound || view_.now - bound->used_at > plan_.affinity || !in_plan(*bound)) return std::nullopt;
     if (!view_.untried(bound->target)) return std::nullopt;
     Facts facts = view_.source.facts(bound->target);
-    if (facts.may_take(view_.now) && !overrun(plan_.tiers[bound->tier], bound->target, facts))
+    if (facts.may_take(view_.now)) {
+      if (overrun(plan_.tiers[bound->tier], bound->target, facts)) return std::nullopt;
       return send(bound->target, view_.now, By::affinity);
+    }
     if (!facts.healthy(view_.now) || facts.full) return std::nullopt;
     Instant frees_at = view_.source.frees_at(bound->target);
     if (frees_at - view_.now > view_.ask.patience) return std::nullopt;
