@@ -215,9 +215,9 @@ std::vector<Considered> Balancer::explain(const Plan& plan, const Ask& ask, Inst
 
 template <typename F>
 void Balancer::each_scope(const Reservation& reservation, F f) {
-  f(targets_[reservation.target].scope);
-  for (ScopeIndex shared : reservation.shared)
-    if (shared != kNoScope) f(scopes_[shared]);
+  f(targets_[reservation.target].scope, size_t{0});
+  for (size_t i = 0; i < reservation.shared.size(); i++)
+    if (reservation.shared[i] != kNoScope) f(scopes_[reservation.shared[i]], i + 1);
 }
 
 Charge Balancer::priced(const Target& target, Charge charge, uint64_t cached) const {
@@ -241,12 +241,10 @@ Reservation Balancer::reserve(Plan& plan, TargetIndex index, const Ask& ask, con
   out.at = now;
   out.prompt = prompt;
   out.charge = priced(target, ask.charge, 0);
-  uint8_t bit = 1;
-  each_scope(out, [&](Scope& scope) {
+  each_scope(out, [&](Scope& scope, size_t place) {
     scope.in_flight++;
     for (Quota& quota : scope.quotas) quota.charge(out.charge, now);
-    if (scope.health.on_dispatch(now)) out.probes = static_cast<uint8_t>(out.probes | bit);
-    bit = static_cast<uint8_t>(bit << 1);
+    if (scope.health.on_dispatch(now)) out.probes = static_cast<uint8_t>(out.probes | 1u << place);
   });
   target.stated.charge(out.charge);
   out.sent = target.stated.sent();
@@ -289,7 +287,7 @@ Duration Balancer::settle(Plan& plan, const Reservation& reservation, const Ende
   Target& target = targets_[reservation.target];
   Charge truth = true_charge(target, reservation, ended);
   bool nothing = ended.took == Ended::Took::nothing;
-  each_scope(reservation, [&](Scope& scope) {
+  each_scope(reservation, [&](Scope& scope, size_t) {
     LB_CHECK(scope.in_flight > 0);
     scope.in_flight--;
     for (Quota& quota : scope.quotas) {
