@@ -113,13 +113,11 @@ void Balancer::set_host(size_t (*choose)(void*, const Candidate*, size_t), void*
 
 void Balancer::absorb(const Scope& scope, const BreakerSpec& breaker, const Ask& ask, Instant now, Facts& facts) {
   const Health& health = scope.health;
-  if (health.open_at() > facts.open_at) {
-    facts.open_at = health.open_at();
-    facts.outage = health.outage();
-  }
+  facts.open_at = std::max(facts.open_at, health.open_at());
   if (!health.may_take(now)) {
     facts.probed = facts.probed || health.open_at() <= now;
-    if (facts.outage == Outage::none) facts.outage = health.outage();
+    // The worst of what holds it back, not what lasts longest: a fault that is forgiven must not hide a refused key.
+    facts.outage = std::max(facts.outage, health.outage());
   }
   facts.warmth = std::min(facts.warmth, health.warmth(breaker, now));
   facts.full = facts.full || (scope.concurrency > 0 && scope.in_flight >= scope.concurrency);
