@@ -250,7 +250,7 @@ Reservation Balancer::reserve(Plan& plan, TargetIndex index, const Ask& ask, con
   target.used_at = now;
   if (ask.affinity && plan.affinity > Duration::zero()) {
     const Bindings::Binding* bound = bindings_.find(ask.affinity);
-    if (bound && bound->target == index)
+    if (bound && bound->target == index && in_plan(plan, *bound))
       bindings_.bind(ask.affinity, {bound->tier, bound->place, index, now});
     else if (std::optional<Bindings::Binding> place = place_in(plan, index, now))
       bindings_.bind(ask.affinity, *place);
