@@ -111,7 +111,7 @@ void Balancer::set_host(size_t (*choose)(void*, const Candidate*, size_t), void*
   host_.context = context;
 }
 
-void Balancer::absorb(const Scope& scope, const BreakerSpec& breaker, const Ask& ask, Instant now, Facts& facts) {
+void Balancer::absorb(const Scope& scope, const BreakerSpec& breaker, const Charge& charge, Instant now, Facts& facts) {
   const Health& health = scope.health;
   facts.open_at = std::max(facts.open_at, health.open_at());
   if (!health.may_take(now)) {
@@ -121,7 +121,7 @@ void Balancer::absorb(const Scope& scope, const BreakerSpec& breaker, const Ask&
   }
   facts.warmth = std::min(facts.warmth, health.warmth(breaker, now));
   facts.full = facts.full || (scope.concurrency > 0 && scope.in_flight >= scope.concurrency);
-  for (const Quota& quota : scope.quotas) facts.utilisation = std::max(facts.utilisation, quota.share(ask.charge, now));
+  for (const Quota& quota : scope.quotas) facts.utilisation = std::max(facts.utilisation, quota.share(charge, now));
 }
 
 Facts Balancer::facts(const Plan& plan, const Ask& ask, TargetIndex index, Instant now) const {
@@ -133,9 +133,10 @@ Facts Balancer::facts(const Plan& plan, const Ask& ask, TargetIndex index, Insta
   facts.weight = target.weight;
   facts.tokens_in_flight = target.tokens_in_flight;
   facts.used_at = target.used_at;
-  absorb(target.scope, breaker, ask, now, facts);
+  Charge charge = priced(target, ask.charge, 0);
+  absorb(target.scope, breaker, charge, now, facts);
   for (ScopeIndex shared : target.shared)
-    if (shared != kNoScope) absorb(scopes_[shared], breaker, ask, now, facts);
+    if (shared != kNoScope) absorb(scopes_[shared], breaker, charge, now, facts);
   facts.utilisation = std::max(facts.utilisation, target.stated.share(ask.charge, now));
   if (plan.balance == Balance::peak_ewma || plan.balance == Balance::host)
     facts.latency = latency_of(plan, target, now);
@@ -164,9 +165,10 @@ double Balancer::headroom(const Target& target, const Ask& ask, Instant now) con
 
 Instant Balancer::frees_at(const Ask& ask, TargetIndex index, Instant now) const {
   const Target& target = targets_[index];
-  Instant latest = target.stated.fits_at(ask.charge, now);
+  Charge charge = priced(target, ask.charge, 0);
+  Instant latest = target.stated.fits_at(charge, now);
   auto look = [&](const Scope& scope) {
-    for (const Quota& quota : scope.quotas) latest = std::max(latest, quota.fits_at(ask.charge, now));
+    for (const Quota& quota : scope.quotas) latest = std::max(latest, quota.fits_at(charge, now));
   };
   look(target.scope);
   for (ScopeIndex shared : target.shared)
