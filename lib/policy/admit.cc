@@ -14,6 +14,12 @@ double WaitQueue::left_of(int32_t priority, uint64_t caller) const {
   return 0;
 }
 
+uint64_t& WaitQueue::turn_of(int32_t priority) {
+  for (Turn& turn : turns_)
+    if (turn.priority == priority) return turn.caller;
+  return turns_.emplace_back(Turn{priority, 0}).caller;
+}
+
 void WaitQueue::begin_round() {
   round_ = entries_;
   std::stable_sort(round_.begin(), round_.end(),
@@ -40,17 +46,20 @@ bool WaitQueue::begin_band() {
     auto share = std::find_if(ring_.begin(), ring_.end(), [&](const Share& s) { return s.caller == entry.caller; });
     auto place = static_cast<size_t>(share - ring_.begin());
     if (share == ring_.end()) {
-      ring_.push_back({entry.caller, left_of(priority, entry.caller), band_end_});
+      double left = left_of(priority, entry.caller);
+      ring_.push_back({entry.caller, entry.share, left, left, band_end_});
       tails.push_back(band_end_);
     } else {
       chain_[tails[place]] = band_end_;
       tails[place] = band_end_;
     }
   }
-  // Goes on with the caller that had its turn last: its quantum may not be used up.
-  auto last = std::find_if(ring_.begin(), ring_.end(), [&](const Share& s) { return s.caller == last_caller_; });
-  visited_ = last != ring_.end();
-  if (visited_) std::rotate(ring_.begin(), last, ring_.end());
+  // Goes on with the caller that had its turn last, whose quantum may not be used up, or with the one behind it.
+  std::sort(ring_.begin(), ring_.end(), [](const Share& a, const Share& b) { return a.caller < b.caller; });
+  uint64_t last = turn_of(priority);
+  auto next = std::find_if(ring_.begin(), ring_.end(), [&](const Share& s) { return s.caller >= last; });
+  visited_ = next != ring_.end() && next->caller == last;
+  std::rotate(ring_.begin(), next, ring_.end());
   at_ = 0;
   return true;
 }
@@ -80,17 +89,19 @@ void WaitQueue::settle_offer(bool admitted) {
   const Waiting& entry = round_[share.next];
   if (admitted) {
     share.deficit -= static_cast<double>(entry.tokens);
-    last_caller_ = entry.caller;
+    turn_of(entry.priority) = entry.caller;
     admitted_.push_back(entry.call);
+    for (Share& one : ring_) one.saved = one.deficit;
   }
   share.next = chain_[share.next];
 }
 
-// A caller with calls left keeps what it has saved, up to one quantum: who could not go must not hoard.
+// A caller with calls left keeps what it has saved, up to what one visit gives, or one quantum: who could not go must
+// not hoard.
 void WaitQueue::keep(const Share& share) {
   int32_t priority = round_[band_begin_].priority;
   std::erase_if(deficits_, [&](const Deficit& d) { return d.priority == priority && d.caller == share.caller; });
-  deficits_.push_back({priority, share.caller, std::clamp(share.deficit, -quantum_, quantum_)});
+  deficits_.push_back({priority, share.caller, std::min(share.saved, quantum_ * std::max(share.weight, 1.0))});
 }
 
 void WaitQueue::end_round() {
@@ -102,6 +113,10 @@ void WaitQueue::end_round() {
     return std::none_of(entries_.begin(), entries_.end(), [&](const Waiting& entry) {
       return entry.caller == deficit.caller && entry.priority == deficit.priority;
     });
+  });
+  std::erase_if(turns_, [&](const Turn& turn) {
+    return std::none_of(entries_.begin(), entries_.end(),
+                        [&](const Waiting& entry) { return entry.priority == turn.priority; });
   });
 }
 

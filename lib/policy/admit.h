@@ -37,13 +37,20 @@ class WaitQueue {
   // A caller with calls in the band that is being served.
   struct Share {
     uint64_t caller = 0;
+    double weight = 1;
     double deficit = 0;
-    size_t next = 0;  // Place of its next call in band_, by the chain below.
+    double saved = 0;  // The deficit when a call was admitted last: what the round gives after that counts for nothing.
+    size_t next = 0;   // Place of its next call in round_, by the chain below.
   };
   struct Deficit {
     int32_t priority = 0;
     uint64_t caller = 0;
     double left = 0;
+  };
+  // Whose turn it was last in a band.
+  struct Turn {
+    int32_t priority = 0;
+    uint64_t caller = 0;
   };
   static constexpr size_t kNone = static_cast<size_t>(-1);
   // A visit gives at least so many tokens: about one chat call.
@@ -56,20 +63,21 @@ class WaitQueue {
   void keep(const Share& share);
   void end_round();
   double left_of(int32_t priority, uint64_t caller) const;
+  uint64_t& turn_of(int32_t priority);
 
   std::vector<Waiting> entries_;   // In order of arrival.
   std::vector<Deficit> deficits_;  // Of callers that still have calls waiting.
+  std::vector<Turn> turns_;        // Of bands that do.
 
   // Of the round that is going on.
   std::vector<Waiting> round_;       // By band; in order of arrival within.
   std::vector<size_t> chain_;        // Of each: the next of the same caller in the band.
-  std::vector<Share> ring_;          // Callers of the band.
+  std::vector<Share> ring_;          // Callers of the band: by number, so that the order is the same in each round.
   std::vector<uint64_t> admitted_;
   size_t band_begin_ = 0, band_end_ = 0;
   size_t at_ = 0;                    // In the ring.
   bool visited_ = false;             // The one at at_ has had its quantum.
   double quantum_ = kQuantum;
-  uint64_t last_caller_ = 0;         // Where the ring goes on in the next round.
 };
 
 }  // namespace lb::policy

@@ -112,19 +112,17 @@ void Balancer::set_host(size_t (*choose)(void*, const Candidate*, size_t), void*
   host_.context = context;
 }
 
-void Balancer::absorb(const Scope& scope, const BreakerSpec& breaker, const Ask& ask, Instant now, Facts& facts) {
+void Balancer::absorb(const Scope& scope, const BreakerSpec& breaker, const Charge& charge, Instant now, Facts& facts) {
   const Health& health = scope.health;
-  if (health.open_at() > facts.open_at) {
-    facts.open_at = health.open_at();
-    facts.outage = health.outage();
-  }
+  facts.open_at = std::max(facts.open_at, health.open_at());
   if (!health.may_take(now)) {
     facts.probed = facts.probed || health.open_at() <= now;
-    if (facts.outage == Outage::none) facts.outage = health.outage();
+    // The worst of what holds it back, not what lasts longest: a fault that is forgiven must not hide a refused key.
+    facts.outage = std::max(facts.outage, health.outage());
   }
   facts.warmth = std::min(facts.warmth, health.warmth(breaker, now));
   facts.full = facts.full || (scope.concurrency > 0 && scope.in_flight >= scope.concurrency);
-  for (const Quota& quota : scope.quotas) facts.utilisation = std::max(facts.utilisation, quota.share(ask.charge, now));
+  for (const Quota& quota : scope.quotas) facts.utilisation = std::max(facts.utilisation, quota.share(charge, now));
 }
 
 Facts Balancer::facts(const Plan& plan, const Ask& ask, TargetIndex index, Instant now) const {
@@ -136,9 +134,10 @@ Facts Balancer::facts(const Plan& plan, const Ask& ask, TargetIndex index, Insta
   facts.weight = target.weight;
   facts.tokens_in_flight = target.tokens_in_flight;
   facts.used_at = target.used_at;
-  absorb(target.scope, breaker, ask, now, facts);
+  Charge charge = priced(target, ask.charge, 0);
+  absorb(target.scope, breaker, charge, now, facts);
   for (ScopeIndex shared : target.shared)
-    if (shared != kNoScope) absorb(scopes_[shared], breaker, ask, now, facts);
+    if (shared != kNoScope) absorb(scopes_[shared], breaker, charge, now, facts);
   facts.utilisation = std::max(facts.utilisation, target.stated.share(ask.charge, now));
   if (plan.balance == Balance::peak_ewma || plan.balance == Balance::host)
     facts.latency = latency_of(plan, target, now);
@@ -167,9 +166,10 @@ double Balancer::headroom(const Target& target, const Ask& ask, Instant now) con
 
 Instant Balancer::frees_at(const Ask& ask, TargetIndex index, Instant now) const {
   const Target& target = targets_[index];
-  Instant latest = target.stated.fits_at(ask.charge, now);
+  Charge charge = priced(target, ask.charge, 0);
+  Instant latest = target.stated.fits_at(charge, now);
   auto look = [&](const Scope& scope) {
-    for (const Quota& quota : scope.quotas) latest = std::max(latest, quota.fits_at(ask.charge, now));
+    for (const Quota& quota : scope.quotas) latest = std::max(latest, quota.fits_at(charge, now));
   };
   look(target.scope);
   for (ScopeIndex shared : target.shared)
@@ -216,12 +216,13 @@ std::vector<Considered> Balancer::explain(const Plan& plan, const Ask& ask, Inst
 
 template <typename F>
 void Balancer::each_scope(const Reservation& reservation, F f) {
-  f(targets_[reservation.target].scope);
-  for (ScopeIndex shared : reservation.shared)
-    if (shared != kNoScope) f(scopes_[shared]);
+  f(targets_[reservation.target].scope, size_t{0});
+  for (size_t i = 0; i < reservation.shared.size(); i++)
+    if (reservation.shared[i] != kNoScope) f(scopes_[reservation.shared[i]], i + 1);
 }
 
 Charge Balancer::priced(const Target& target, Charge charge, uint64_t cached) const {
+  if (target.price.input == 0 && target.price.output == 0) return charge;
   cached = std::min(cached, charge.input);
   // Saturates: a price times nonsense must not become a small number.
   auto cost = [](uint64_t tokens, uint64_t price) {
@@ -242,12 +243,10 @@ void Balancer::reserve(Plan& plan, TargetIndex index, const Ask& ask, const Prom
   out.at = now;
   out.prompt = prompt;
   out.charge = priced(target, ask.charge, 0);
-  uint8_t bit = 1;
-  each_scope(out, [&](Scope& scope) {
+  each_scope(out, [&](Scope& scope, size_t place) {
     scope.in_flight++;
     for (Quota& quota : scope.quotas) quota.charge(out.charge, now);
-    if (scope.health.on_dispatch(now)) out.probes = static_cast<uint8_t>(out.probes | bit);
-    bit = static_cast<uint8_t>(bit << 1);
+    if (scope.health.on_dispatch(now)) out.probes = static_cast<uint8_t>(out.probes | 1u << place);
   });
   target.stated.charge(out.charge);
   out.sent = target.stated.sent();
@@ -255,7 +254,7 @@ void Balancer::reserve(Plan& plan, TargetIndex index, const Ask& ask, const Prom
   target.used_at = now;
   if (ask.affinity && plan.affinity > Duration::zero()) {
     const Bindings::Binding* bound = bindings_.find(ask.affinity);
-    if (bound && bound->target == index)
+    if (bound && bound->target == index && in_plan(plan, *bound))
       bindings_.bind(ask.affinity, {bound->tier, bound->place, index, now});
     else if (std::optional<Bindings::Binding> place = place_in(plan, index, now))
       bindings_.bind(ask.affinity, *place);
@@ -289,7 +288,7 @@ Duration Balancer::settle(Plan& plan, const Reservation& reservation, const Ende
   Target& target = targets_[reservation.target];
   Charge truth = true_charge(target, reservation, ended);
   bool nothing = ended.took == Ended::Took::nothing;
-  each_scope(reservation, [&](Scope& scope) {
+  each_scope(reservation, [&](Scope& scope, size_t) {
     LB_CHECK(scope.in_flight > 0);
     scope.in_flight--;
     for (Quota& quota : scope.quotas) {

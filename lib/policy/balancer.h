@@ -127,7 +127,7 @@ class Balancer {
   std::optional<Decision> held_by_caller(const Ask& ask, ScopeIndex caller, Instant now) const;
   void set_quotas(Scope& scope, const ScopeSpec& spec);
   Instant origin(const QuotaSpec& spec) const;
-  static void absorb(const Scope& scope, const BreakerSpec& breaker, const Ask& ask, Instant now, Facts& facts);
+  static void absorb(const Scope& scope, const BreakerSpec& breaker, const Charge& charge, Instant now, Facts& facts);
   double headroom(const Target& target, const Ask& ask, Instant now) const;
   Charge priced(const Target& target, Charge charge, uint64_t cached) const;
   Charge true_charge(const Target& target, const Reservation& reservation, const Ended& ended) const;

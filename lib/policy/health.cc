@@ -27,7 +27,7 @@ double Health::warmed(const BreakerSpec& spec, Instant now) const {
 Duration Health::on_good(bool probe, bool slow, const BreakerSpec& spec, Instant now) {
   if (probe) {
     half_open_ = probing_ = false;
-    outage_ = Outage::none;
+    if (open_at_ <= now) outage_ = Outage::none;  // Else it was told to wait meanwhile, or taken out by hand.
     recovering_ = spec.slow_start > Duration::zero();
     recovered_at_ = now;
     parts_.fill({});

@@ -70,7 +70,7 @@ struct HealthRules {
   Duration cooldown(Verdict verdict, std::optional<Duration> told) const;
 };
 
-// Why something is out of rotation.
+// Why something is out of rotation; the worse the later.
 enum class Outage : uint8_t { none, fault, told, key, manual };
 
 class Health {

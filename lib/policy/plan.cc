@@ -73,11 +73,13 @@ class Decider {
   std::optional<Decision> affinity() {
     if (!view_.ask.affinity || plan_.affinity == Duration::zero() || !memory_.bindings) return std::nullopt;
     const Bindings::Binding* bound = memory_.bindings->find(view_.ask.affinity);
-    if (!bound || view_.now - bound->used_at > plan_.affinity || !in_plan(*bound)) return std::nullopt;
+    if (!bound || view_.now - bound->used_at > plan_.affinity || !in_plan(plan_, *bound)) return std::nullopt;
     if (!view_.untried(bound->target)) return std::nullopt;
     Facts facts = view_.source.facts(bound->target);
-    if (facts.may_take(view_.now) && !overrun(plan_.tiers[bound->tier], bound->target, facts))
+    if (facts.may_take(view_.now)) {
+      if (overrun(plan_.tiers[bound->tier], bound->target, facts)) return std::nullopt;
       return send(bound->target, view_.now, By::affinity);
+    }
     if (!facts.healthy(view_.now) || facts.full) return std::nullopt;
     Instant frees_at = view_.source.frees_at(bound->target);
     if (frees_at - view_.now > view_.ask.patience) return std::nullopt;
@@ -91,11 +93,6 @@ class Decider {
     Facts facts_there = view_.source.facts(other);
     return other != target && view_.untried(other) && view_.may_take(facts_there) &&
            load(facts, plan_, view_.ask) > kOverrun * load(facts_there, plan_, view_.ask);
-  }
-
-  bool in_plan(const Bindings::Binding& bound) const {
-    return bound.tier < plan_.tiers.size() && bound.place < plan_.tiers[bound.tier].targets.size() &&
-           plan_.tiers[bound.tier].targets[bound.place] == bound.target;
   }
 
   bool any_healthy(const Tier& tier) const {
@@ -218,6 +215,11 @@ std::vector<Considered> explain(const Plan& plan, const FactsSource& source, con
     }
   }
   return out;
+}
+
+bool in_plan(const Plan& plan, const Bindings::Binding& bound) {
+  return bound.tier < plan.tiers.size() && bound.place < plan.tiers[bound.tier].targets.size() &&
+         plan.tiers[bound.tier].targets[bound.place] == bound.target;
 }
 
 std::optional<Bindings::Binding> place_in(const Plan& plan, TargetIndex target, Instant now) {

@@ -26,6 +26,8 @@ struct Memory {
 // been tried.
 Decision decide(Plan& plan, const FactsSource& source, const Ask& ask, const Moment& moment, const Memory& memory);
 
+// Whether the place of a binding is still that of its target: it may have been made by another plan.
+bool in_plan(const Plan& plan, const Bindings::Binding& bound);
 // Where a target stands in a plan; what a binding remembers.
 std::optional<Bindings::Binding> place_in(const Plan& plan, TargetIndex target, Instant now);
 

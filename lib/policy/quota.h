@@ -41,6 +41,9 @@ struct Charge {
   static int64_t bounded(uint64_t tokens) { return static_cast<int64_t>(std::min(tokens, kTokensMax)); }
 };
 
+// The largest used share of a limit that still means: it fits.
+inline constexpr double kAllButFull = 1 - 1e-12;
+
 enum class WindowKind : uint8_t {
   sliding,  // In no stretch of `period` more than `limit`.
   fixed,    // Windows of `period`, one after the other, from the first configuration on.
@@ -97,9 +100,6 @@ class Quota {
   void release(const Charge& charge, Instant at, Instant now) { amend(-charge.of(spec_.metric), at, now); }
 
  private:
-  // The largest share that still means: it fits.
-  static constexpr double kAllButFull = 1 - 1e-12;
-
   int64_t used_otherwise(Instant now) const;
   void add(int64_t amount, Instant now);
   void amend(int64_t amount, Instant at, Instant now);
@@ -111,7 +111,7 @@ class Quota {
   double per_limit_;     // 1 / limit_.
   SlidingWindow slots_;  // sliding; next to the limit, for every pick reads both.
   Instant origin_;
-  int64_t window_ = 0;                    // fixed: the one that count_ is for
+  int64_t window_ = INT64_MIN;            // fixed: the one that count_ is for; an origin may lie ahead
   int64_t count_ = 0;
   double level_ = 0;                      // bucket, as of drained_
   Instant drained_;

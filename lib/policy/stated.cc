@@ -63,8 +63,10 @@ double StatedLimits::stated_share(const Charge& charge, Instant now) const {
     const Item& item = items_[static_cast<size_t>(metric)];
     if (!holds(item, now)) continue;
     double here = left(metric, item, now);
-    if (item.limit > 0) most = std::max(most, 1 - here / static_cast<double>(item.limit));
-    if (here < static_cast<double>(charge.of(metric))) most = std::max(most, 1.0);
+    double used = item.limit > 0 ? 1 - here / static_cast<double>(item.limit) : 0;
+    // Below 1 also where nothing is left and nothing is wanted.
+    bool fits = here >= static_cast<double>(charge.of(metric));
+    most = std::max(most, fits ? std::min(used, kAllButFull) : std::max(used, 1.0));
   }
   return most;
 }
