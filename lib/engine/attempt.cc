@@ -135,8 +135,14 @@ void Call::link_lost(Link& link, Status status, std::string_view why) {
     policy::TargetIndex target = attempt_.target;
     stale_used_ = true;
     attempt_.ended.verdict = policy::Verdict::no_fault;
-    close_attempt(Took::nothing);
-    return start_attempt(target, true);
+    // Free of charge for the call, not for the limits: whether the upstream has counted it cannot be known.
+    close_attempt(Took::unknown);
+    policy::Facts facts = context_.fleet.balancer().facts(plan(), ask(), target, context_.now);
+    if (facts.may_take(context_.now)) return start_attempt(target, true);
+    // That was the last that its limits allowed: as if this attempt had not been.
+    attempts_--;
+    tried_.pop_back();
+    return dispatch();
   }
   fail(ErrorClass::broken, attempt_.received ? "the answer broke off: " + message
                                              : "the connection closed before an answer: " + message);

@@ -120,6 +120,7 @@ void Balancer::absorb(const Scope& scope, const BreakerSpec& breaker, const Char
     // The worst of what holds it back, not what lasts longest: a fault that is forgiven must not hide a refused key.
     facts.outage = std::max(facts.outage, health.outage());
   }
+  facts.doubtful = facts.doubtful || health.doubtful(now);
   facts.warmth = std::min(facts.warmth, health.warmth(breaker, now));
   facts.full = facts.full || (scope.concurrency > 0 && scope.in_flight >= scope.concurrency);
   for (const Quota& quota : scope.quotas) facts.utilisation = std::max(facts.utilisation, quota.share(charge, now));

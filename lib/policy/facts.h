@@ -46,6 +46,7 @@ enum class Spill : uint8_t {
 struct Facts {
   Instant open_at;           // Out of rotation until then (cooldown, breaker); in the past when it is fine.
   Outage outage = Outage::none;
+  bool doubtful = false;     // Its last attempt was a fault, or it has just come back.
   bool probed = false;       // Half-open, and its one probe is out.
   bool full = false;         // All slots of the target, or of what it shares, are taken.
   uint32_t in_flight = 0;

@@ -83,6 +83,10 @@ class Health {
   // 1 in good health; grows from kColdest to 1 after a recovery, so that a recovered target is not flooded.
   double warmth(const BreakerSpec& spec, Instant now) const { return recovering_ ? warmed(spec, now) : 1; }
   uint32_t errors() const { return errors_; }
+  // Its last attempt was a fault, or it has just come back: a call that has failed once goes elsewhere if it can.
+  bool doubtful(Instant now) const { 
+    return errors_ > 0 || half_open_ || (open_at_ > Instant() && now < open_at_ + kDoubt);
+  }
 
   // An attempt goes out. True: it is the probe of a half-open breaker, and its end must say so.
   bool on_dispatch(Instant now) {
@@ -102,6 +106,7 @@ class Health {
   void mark_down(Duration length, Instant now);
   void mark_up() { *this = Health(); }
 
+  static constexpr Duration kDoubt = Duration::from_s(60);  // Limits are mostly by the minute.
   static constexpr double kColdest = 0.1;  // Envoy's min_weight_percent.
 
  private:

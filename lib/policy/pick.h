@@ -27,7 +27,8 @@ struct View {
   const FactsSource& source;
   const Ask& ask;
   Instant now;
-  bool forgive = false;  // Faults count for nothing: the panic share is reached.
+  bool forgive = false;   // Faults count for nothing: the panic share is reached.
+  bool cautious = false;  // The call has failed once: it tries no doubtful target while another may take it.
 
   bool untried(TargetIndex target) const {
     for (TargetIndex tried : ask.tried)
@@ -35,6 +36,7 @@ struct View {
     return true;
   }
   bool may_take(const Facts& facts) const {
+    if (cautious && facts.doubtful) return false;
     if (forgive && facts.outage == Outage::fault) return !facts.full && facts.utilisation < 1;
     return facts.may_take(now);
   }

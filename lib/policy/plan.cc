@@ -1,6 +1,7 @@
 #include "policy/plan.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace lb::policy {
 
@@ -25,15 +26,12 @@ class Decider {
   Decision decide() {
     if (std::optional<Decision> stuck = sticky()) return *stuck;
     if (std::optional<Decision> bound = affinity()) return *bound;
-    size_t open = 0;  // Tiers that may take calls: all, or up to the first that is not out as a whole.
-    for (Tier& tier : plan_.tiers) {
-      open++;
-      view_.forgive = in_panic(tier);
-      if (std::optional<TargetIndex> target = in_tier(tier)) return send(*target, view_.now, By::balance);
-      if (plan_.spill == Spill::strict && any_healthy(tier)) break;
-    }
+    view_.cautious = !view_.ask.tried.empty();
+    std::optional<TargetIndex> target = in_tiers();
+    if (!target && std::exchange(view_.cautious, false)) target = in_tiers();
+    if (target) return send(*target, view_.now, By::balance);
     view_.forgive = false;
-    return none_may(std::span(plan_.tiers).first(open));
+    return none_may(std::span(plan_.tiers).first(open_tiers_));
   }
 
  private:
@@ -43,6 +41,19 @@ class Decider {
 
   bool may_take(TargetIndex target) const {
     return view_.untried(target) && view_.may_take(view_.source.facts(target));
+  }
+
+  // Of the first tier that has one. Counts the tiers that may take calls: all, or up to the first that is not out as a
+  // whole.
+  std::optional<TargetIndex> in_tiers() {
+    open_tiers_ = 0;
+    for (Tier& tier : plan_.tiers) {
+      open_tiers_++;
+      view_.forgive = in_panic(tier);
+      if (std::optional<TargetIndex> target = in_tier(tier)) return target;
+      if (plan_.spill == Spill::strict && any_healthy(tier)) break;
+    }
+    return std::nullopt;
   }
 
   std::optional<TargetIndex> in_tier(Tier& tier) {
@@ -185,6 +196,7 @@ class Decider {
   View view_;
   Rng& rng_;
   const Memory& memory_;
+  size_t open_tiers_ = 0;
 };
 
 }  // namespace

@@ -20,9 +20,11 @@ class Schedule {
   void after(Duration delay, std::function<void()> what) { at(now_ + delay, std::move(what)); }
   Instant next() const { return items_.empty() ? Instant::never() : items_.top().when; }
 
+  // Moves the clock; what is due by then has still to be run.
+  void move_to(Instant when) { now_ = std::max(now_, when); }
   // Moves the clock to `when` and runs what is due by then.
   void run_to(Instant when) {
-    now_ = std::max(now_, when);
+    move_to(when);
     while (!items_.empty() && items_.top().when <= now_) {
       std::function<void()> what = std::move(const_cast<Item&>(items_.top()).what);
       items_.pop();
