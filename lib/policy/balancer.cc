@@ -117,7 +117,7 @@ void Balancer::absorb(const Scope& scope, const BreakerSpec& breaker, const Char
   if (!health.may_take(now)) {
     facts.probed = facts.probed || health.open_at() <= now;
     // The worst of what holds it back, not what lasts longest: a fault that is forgiven must not hide a refused key.
-    facts.outage = std::max(facts.outage, health.outage());
+    facts.outage = std::max(facts.outage, health.outage(now));
   }
   facts.warmth = std::min(facts.warmth, health.warmth(breaker, now));
   facts.full = facts.full || (scope.concurrency > 0 && scope.in_flight >= scope.concurrency);

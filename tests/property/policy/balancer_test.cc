@@ -41,6 +41,7 @@ struct World {
     std::array<ScopeIndex, kPlaces> places;
   };
   std::vector<Sent> sent;
+  std::vector<Instant> down_until;  // By hand.
   bool exact = true;    // Windows with whole numbers only.
   bool forced = false;  // Something was sent in need, over its budget perhaps.
 
@@ -114,6 +115,7 @@ void any_plan(World& world, Rng& rng) {
     TargetIndex index = world.balancer.add_target();
     world.balancer.set_target(index, spec, true);
     world.targets.push_back(spec);
+    world.down_until.push_back({});
     tier.push_back(index);
     weights.push_back(spec.weight);
     if (i + 1 < count && rng.below(3)) continue;
@@ -194,6 +196,7 @@ const char* check_limits(const World& world, const Reservation& reservation) {
 const char* check_send(World& world, const Ask& ask, ScopeIndex caller, const Decision& decision) {
   Facts facts = world.balancer.facts(world.plan, ask, decision.target, world.now);
   if (facts.full) return "one that is full";
+  if (world.down_until[decision.target] > world.now) return "one that was taken out by hand";
   switch (decision.by) {
     case By::panic:
       if (world.plan.when_none != WhenNone::panic || facts.outage != Outage::fault || facts.utilisation >= 1)
@@ -299,8 +302,15 @@ const char* step(World& world, Rng& rng) {
   if (rng.below(2)) world.now = world.now + any_ms(rng, rng.below(5) ? 300 : 8'000) + Duration{1};
   hear_something(world, rng);
   auto target = static_cast<TargetIndex>(rng.below(world.targets.size()));
-  if (rng.below(40) == 0) world.balancer.mark_down(target, any_ms(rng, 3'000), world.now);
-  if (rng.below(40) == 0) world.balancer.mark_up(target);
+  if (rng.below(40) == 0) {
+    Duration length = any_ms(rng, 3'000);
+    world.balancer.mark_down(target, length, world.now);
+    world.down_until[target] = std::max(world.down_until[target], world.now + length);
+  }
+  if (rng.below(40) == 0) {
+    world.balancer.mark_up(target);
+    world.down_until[target] = {};
+  }
   const char* broken = rng.below(5) < 3 ? begin_call(world, rng) : end_call(world, rng);
   return broken ? broken : check_counts(world);
 }

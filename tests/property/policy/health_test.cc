@@ -83,7 +83,7 @@ void nothing_brings_it_back_sooner(void**) {
       if (out > Duration::zero() && life.health.open_at() != life.now + out) return "another length than it says";
       if (out < Duration::zero()) return "less than nothing";
       if (out == Duration::zero() && life.health.open_at() > before) return "out, and it does not say so";
-      if (life.health.open_at() > life.now && life.health.outage() == Outage::none) return "out for no reason";
+      if (life.health.open_at() > life.now && life.health.outage(life.now) == Outage::none) return "out for no reason";
     }
     return nullptr;
   });
