@@ -173,7 +173,8 @@ void it_fits_when_it_says(void**) {
     if ((at == Instant::never()) != too_large) return "never, or not";
     if (too_large) return nullptr;
     // A bucket is a real number; it may be one step of the arithmetic beside the truth.
-    Duration slack = ledger.spec.window == WindowKind::bucket ? Duration{2 + ledger.spec.period.ns / (1 << 30)} : Duration{};
+    Duration slack;
+    if (ledger.spec.window == WindowKind::bucket) slack = Duration{2 + ledger.spec.period.ns / (1 << 30)};
     if (!ledger.quota.fits(next, at + slack)) return "it does not fit then";
     if (ledger.quota.fits(next, at - slack - Duration{1})) return "it fits before";
     return nullptr;

@@ -171,8 +171,8 @@ size_t visit(const Tiers& tiers, size_t targets, Spill spill, WhenNone when_none
       put(scene, i, oracle.states[i]);
     }
     if (const char* broken = oracle.check(scene, scene.decide()))
-      fail_msg("%s: world %zu of %zu targets in %zu tiers, spill %d, in need %d, panic share %f", broken, number, targets,
-               tiers.size(), static_cast<int>(spill), static_cast<int>(when_none), panic_share);
+      fail_msg("%s: world %zu of %zu targets in %zu tiers, spill %d, in need %d, panic share %f", broken, number,
+               targets, tiers.size(), static_cast<int>(spill), static_cast<int>(when_none), panic_share);
   }
   return worlds;
 }
