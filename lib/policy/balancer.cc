@@ -18,7 +18,8 @@ constexpr double kPeak = 0.5, kTrough = 0.1;
 
 // The part of an old value that counts after `passed`: half after kLatencyMemory.
 double old_part(Duration passed) {
-  return static_cast<double>(kLatencyMemory.ns) / static_cast<double>(kLatencyMemory.ns + std::max<int64_t>(passed.ns, 0));
+  Duration all = kLatencyMemory + std::max(passed, Duration::zero());
+  return static_cast<double>(kLatencyMemory.ns) / static_cast<double>(all.ns);
 }
 
 Duration between(Duration low, Duration high, double part) {
@@ -318,7 +319,8 @@ Duration Balancer::judge(Target& target, const Reservation& reservation, const E
   };
   // A fault of the key or the endpoint is the target's own where it shares none.
   size_t blamed = mark == Mark::key && at(2) ? 2 : mark == Mark::endpoint && at(3) ? 3 : 0;
-  bool slow = rules.breaker.slow > Duration::zero() && ended.first_content.value_or(Duration::zero()) > rules.breaker.slow;
+  bool slow = rules.breaker.slow > Duration::zero() &&
+              ended.first_content.value_or(Duration::zero()) > rules.breaker.slow;
   Duration out = Duration::zero();
   for (size_t i = 0; i < 4; i++) {
     Health* health = at(i);
@@ -359,7 +361,8 @@ Duration Balancer::latency_of(const Plan& plan, const Target& target, Instant no
   return between(plan.mean_latency, target.latency, old_part(now - target.latency_at));
 }
 
-std::optional<Duration> Balancer::shortest_wait(const Plan& plan, const Ask& ask, ScopeIndex caller, Instant now) const {
+std::optional<Duration> Balancer::shortest_wait(const Plan& plan, const Ask& ask, ScopeIndex caller,
+                                                Instant now) const {
   Instant first = Instant::never();
   for (const Tier& tier : plan.tiers) {
     for (TargetIndex target : tier.targets) {

@@ -85,7 +85,8 @@ class Balancer {
   Rng& rng() { return rng_; }
   // What a call of that prompt is expected to take.
   static Charge expect(const Plan& plan, const Prompt& prompt);
-  // When the earliest target of the plan takes the call, tried or not; nothing if one does now. never(): when a call ends.
+  // When the earliest target of the plan takes the call, tried or not; nothing if one does now, or as soon as a call
+  // ends, or if none ever does.
   std::optional<Duration> shortest_wait(const Plan& plan, const Ask& ask, ScopeIndex caller, Instant now) const;
 
   // --- A look at them ---

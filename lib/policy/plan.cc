@@ -37,7 +37,9 @@ class Decider {
   }
 
  private:
-  static Decision nothing() { return {Decision::Kind::reject, kNoTarget, Instant::never(), Status::NO_UPSTREAM, By::balance}; }
+  static Decision nothing() {
+    return {Decision::Kind::reject, kNoTarget, Instant::never(), Status::NO_UPSTREAM, By::balance};
+  }
 
   bool may_take(TargetIndex target) const {
     return view_.untried(target) && view_.may_take(view_.source.facts(target));
