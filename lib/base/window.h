@@ -18,7 +18,9 @@ class SlidingWindow {
  public:
   static constexpr int64_t kSlots = 61;
 
-  explicit SlidingWindow(Duration period) : slot_ns_(period.ns / (kSlots - 1)), newest_ends_{slot_ns_} {
+  // Rounded up: sixty slots are never shorter than the period.
+  explicit SlidingWindow(Duration period)
+      : slot_ns_((period.ns + kSlots - 2) / (kSlots - 1)), newest_ends_{slot_ns_} {
     LB_CHECK(slot_ns_ > 0);
   }
 

@@ -48,8 +48,8 @@ class Bindings {
   uint32_t capacity_ = 0;
   uint32_t size_ = 0;
   uint32_t newest_ = kNone, oldest_ = kNone;
-  // From calloc, so that a large table costs memory as it fills only. Bucket heads are one more than the entry's
-  // number.
+  // From calloc, so that a large table costs memory as it fills only. Bucket heads are one more than the number of
+  // the entry.
   std::unique_ptr<uint32_t[], Free> heads_;
   std::unique_ptr<Entry[], Free> entries_;
 };

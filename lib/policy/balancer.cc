@@ -18,8 +18,8 @@ constexpr double kPeak = 0.5, kTrough = 0.1;
 
 // The part of an old value that counts after `passed`: half after kLatencyMemory.
 double old_part(Duration passed) {
-  return static_cast<double>(kLatencyMemory.ns) /
-         static_cast<double>(kLatencyMemory.ns + std::max<int64_t>(passed.ns, 0));
+  Duration all = kLatencyMemory + std::max(passed, Duration::zero());
+  return static_cast<double>(kLatencyMemory.ns) / static_cast<double>(all.ns);
 }
 
 Duration between(Duration low, Duration high, double part) {
@@ -44,8 +44,7 @@ class Balancer::Source final : public FactsSource {
 };
 
 void Balancer::configure(const Settings& settings, Duration wall, Instant now) {
-  if (!configured_) epoch_ = now;
-  configured_ = true;
+  if (configurations_++ == 0) epoch_ = now;
   settings_ = settings;
   wall_ = wall;
   if (bindings_.capacity() != settings.bindings) bindings_ = Bindings(settings.bindings);
@@ -77,7 +76,7 @@ void Balancer::set_quotas(Scope& scope, const ScopeSpec& spec) {
              quota.spec().period == wanted.period;
     });
     if (same == scope.quotas.end()) {
-      quotas.emplace_back(wanted, origin(wanted));
+      quotas.emplace_back(wanted, origin(wanted), configurations_);
     } else {
       same->set_limit(wanted.limit);
       quotas.push_back(std::move(*same));
@@ -118,7 +117,7 @@ void Balancer::absorb(const Scope& scope, const BreakerSpec& breaker, const Char
   if (!health.may_take(now)) {
     facts.probed = facts.probed || health.open_at() <= now;
     // The worst of what holds it back, not what lasts longest: a fault that is forgiven must not hide a refused key.
-    facts.outage = std::max(facts.outage, health.outage());
+    facts.outage = std::max(facts.outage, health.outage(now));
   }
   facts.doubtful = facts.doubtful || health.doubtful(now);
   facts.warmth = std::min(facts.warmth, health.warmth(breaker, now));
@@ -239,6 +238,7 @@ void Balancer::reserve(Plan& plan, TargetIndex index, const Ask& ask, const Prom
                        Instant now, Reservation& out) {
   Target& target = targets_[index];
   out.target = index;
+  out.configuration = configurations_;
   out.probes = 0;
   out.shared = {target.shared[0], target.shared[1], target.shared[2], caller};
   out.at = now;
@@ -293,13 +293,14 @@ Duration Balancer::settle(Plan& plan, const Reservation& reservation, const Ende
     LB_CHECK(scope.in_flight > 0);
     scope.in_flight--;
     for (Quota& quota : scope.quotas) {
+      if (quota.born() > reservation.configuration) continue;
       if (nothing)
         quota.release(reservation.charge, reservation.at, now);
       else if (truth != reservation.charge)
         quota.correct(reservation.charge, truth, reservation.at, now);
     }
   });
-  target.stated.amend(reservation.charge, nothing ? Charge{} : truth);
+  target.stated.amend(reservation.charge, nothing ? Charge{} : truth, reservation.sent);
   target.tokens_in_flight =
       std::max(0.0, target.tokens_in_flight - static_cast<double>(reservation.charge.of(Metric::tokens)));
   // What nobody asks for is not learnt.

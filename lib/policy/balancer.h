@@ -29,6 +29,7 @@ struct TargetSpec {
 struct Reservation {
   TargetIndex target = kNoTarget;
   std::array<ScopeIndex, 4> shared{kNoScope, kNoScope, kNoScope, kNoScope};  // Deployment, key, endpoint, caller.
+  uint32_t configuration = 0;  // Number of the one that it was made under.
   uint8_t probes = 0;  // Of whose health it is the probe: bit 0 the target's, bits 1 to 3 those of shared[0..2].
   Instant at;
   Charge charge;
@@ -86,8 +87,8 @@ class Balancer {
   Rng& rng() { return rng_; }
   // What a call of that prompt is expected to take.
   static Charge expect(const Plan& plan, const Prompt& prompt);
-  // When the earliest target of the plan takes the call, tried or not; nothing if one does now. never(): when a call
-  // ends.
+  // When the earliest target of the plan takes the call, tried or not; nothing if one does now, or as soon as a call
+  // ends, or if none ever does.
   std::optional<Duration> shortest_wait(const Plan& plan, const Ask& ask, ScopeIndex caller, Instant now) const;
 
   // --- A look at them ---
@@ -147,7 +148,7 @@ class Balancer {
   HostSelector host_;
   std::vector<Candidate> host_scratch_;
   Instant epoch_;   // Fixed windows that are not aligned begin here: the first configuration.
-  bool configured_ = false;
+  uint32_t configurations_ = 0;
   Rng rng_;
 };
 

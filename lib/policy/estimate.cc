@@ -12,8 +12,8 @@ uint64_t bounded(uint64_t tokens) { return std::min(tokens, Charge::kTokensMax);
 
 uint64_t Estimator::plain_input(const Prompt& prompt) {
   // Summed first, divided once: rounding each message down would lose a token a message.
-  return bounded(prompt.characters / kCharactersPerToken +
-                 std::min(prompt.images, uint64_t{1} << 20) * kTokensPerImage);
+  uint64_t images = std::min(prompt.images, uint64_t{1} << 20);
+  return bounded(prompt.characters / kCharactersPerToken + images * kTokensPerImage);
 }
 
 Charge Estimator::expect(Estimate how, const Prompt& prompt, uint64_t fallback) const {

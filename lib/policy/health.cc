@@ -18,6 +18,12 @@ Duration HealthRules::cooldown(Verdict verdict, std::optional<Duration> told) co
   return at_least;
 }
 
+Outage Health::outage(Instant now) const {
+  for (size_t kind = kOutages - 1; kind > 0; kind--)
+    if (until_[kind] > now) return static_cast<Outage>(kind);
+  return half_open_ && probing_ ? Outage::fault : Outage::none;
+}
+
 double Health::warmed(const BreakerSpec& spec, Instant now) const {
   int64_t since = (now - recovered_at_).ns;
   if (since >= spec.slow_start.ns) return 1;
@@ -25,9 +31,9 @@ double Health::warmed(const BreakerSpec& spec, Instant now) const {
 }
 
 Duration Health::on_good(bool probe, bool slow, const BreakerSpec& spec, Instant now) {
+  probe = probe && half_open_;  // Else it has been brought back by hand meanwhile.
   if (probe) {
     half_open_ = probing_ = false;
-    if (open_at_ <= now) outage_ = Outage::none;  // Else it was told to wait meanwhile, or taken out by hand.
     recovering_ = spec.slow_start > Duration::zero();
     recovered_at_ = now;
     parts_.fill({});
@@ -40,6 +46,7 @@ Duration Health::on_good(bool probe, bool slow, const BreakerSpec& spec, Instant
 }
 
 Duration Health::on_fault(bool probe, bool at_once, const BreakerSpec& spec, Instant now) {
+  probe = probe && half_open_;
   if (probe) probing_ = false;
   errors_++;
   record(true, false, spec, now);
@@ -65,10 +72,9 @@ Duration Health::cool(Duration length, Outage why, const Cooldowns& cooldowns, I
 }
 
 Duration Health::extend(Instant until, Outage why, Instant now) {
-  if (until > open_at_) {
-    open_at_ = until;
-    outage_ = why;
-  }
+  Instant& of_kind = until_[static_cast<size_t>(why)];
+  of_kind = std::max(of_kind, until);
+  open_at_ = std::max(open_at_, until);
   return std::max(open_at_ - now, Duration::zero());
 }
 

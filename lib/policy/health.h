@@ -72,11 +72,13 @@ struct HealthRules {
 
 // Why something is out of rotation; the worse the later.
 enum class Outage : uint8_t { none, fault, told, key, manual };
+inline constexpr size_t kOutages = 5;
 
 class Health {
  public:
   Instant open_at() const { return open_at_; }
-  Outage outage() const { return outage_; }
+  // The worst of what holds it back now, not what lasts longest: that must not hide the others.
+  Outage outage(Instant now) const;
   // Open to one more attempt: nothing holds it back, or it is half-open and its probe is not out yet.
   bool may_take(Instant now) const { return open_at_ <= now && !(half_open_ && probing_); }
   bool half_open(Instant now) const { return half_open_ && open_at_ <= now; }
@@ -124,7 +126,7 @@ class Health {
 
   Instant open_at_;
   Instant recovered_at_;
-  Outage outage_ = Outage::none;
+  std::array<Instant, kOutages> until_{};  // By outage; the latest is open_at_.
   bool half_open_ = false;  // The breaker has opened and no probe has closed it.
   bool probing_ = false;
   bool recovering_ = false;

@@ -124,6 +124,8 @@ class Decider {
   Decision obstacle(TargetIndex target, const Facts& facts) const {
     Decision wait{Decision::Kind::wait, target, view_.now, Status::LIMITED, By::balance};
     if (facts.utilisation >= 1) wait.wait_until = std::max(view_.now, view_.source.frees_at(target));
+    // In need it would be taken in spite of a fault, were it not for its limits.
+    if (panics_ && facts.outage == Outage::fault && facts.utilisation >= 1 && !facts.full) return wait;
     if (facts.full || (facts.probed && facts.open_at <= view_.now)) wait.wait_until = Instant::never();
     if (facts.open_at > wait.wait_until) {
       wait.wait_until = facts.open_at;
@@ -169,11 +171,12 @@ class Decider {
 
   // No target of `tiers` may take the call. Never zero targets when some exist, as far as the plan allows.
   Decision none_may(std::span<const Tier> tiers) {
+    bool healthy = std::any_of(tiers.begin(), tiers.end(), [&](const Tier& tier) { return any_healthy(tier); });
+    // While a healthy one is only full, faults are not forgiven: waiting for it is better.
+    panics_ = plan_.when_none == WhenNone::panic && !healthy;
     Decision otherwise = nothing();
     for (const Tier& tier : tiers) earliest_in(tier, otherwise);
     if (plan_.when_none == WhenNone::fail || otherwise.kind == Decision::Kind::reject) return otherwise;
-    // While a healthy one is only full, faults are not forgiven: waiting for it is better.
-    bool healthy = std::any_of(tiers.begin(), tiers.end(), [&](const Tier& tier) { return any_healthy(tier); });
     if (plan_.when_none == WhenNone::panic && healthy) return otherwise;
     TargetIndex least = kNoTarget;
     Badness least_bad;
@@ -197,6 +200,7 @@ class Decider {
   Rng& rng_;
   const Memory& memory_;
   size_t open_tiers_ = 0;
+  bool panics_ = false;
 };
 
 }  // namespace

@@ -12,8 +12,8 @@ int64_t signed_limit(uint64_t limit) { return static_cast<int64_t>(std::min(limi
 
 }  // namespace
 
-Quota::Quota(const QuotaSpec& spec, Instant origin) : spec_(spec), limit_(signed_limit(spec.limit)),
-      per_limit_(1 / static_cast<double>(limit_)), slots_(spec.period), origin_(origin) {}
+Quota::Quota(const QuotaSpec& spec, Instant origin, uint32_t born) : spec_(spec), limit_(signed_limit(spec.limit)),
+      per_limit_(1 / static_cast<double>(limit_)), born_(born), slots_(spec.period), origin_(origin) {}
 
 void Quota::set_limit(uint64_t limit) {
   spec_.limit = limit;

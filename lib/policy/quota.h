@@ -66,10 +66,12 @@ constexpr QuotaSpec per_minute(Metric metric, uint64_t limit) {
 
 class Quota {
  public:
-  // `origin`: an instant at which a window of kind fixed or aligned begins.
-  Quota(const QuotaSpec& spec, Instant origin);
+  // `origin`: an instant at which a window of kind fixed or aligned begins. `born`: number of the configuration that
+  // brought it: what was charged under an earlier one was not charged to it.
+  Quota(const QuotaSpec& spec, Instant origin, uint32_t born = 0);
 
   const QuotaSpec& spec() const { return spec_; }
+  uint32_t born() const { return born_; }
   int64_t limit() const { return limit_; }
   // A new amount for the same window; what has been counted stays.
   void set_limit(uint64_t limit);
@@ -109,6 +111,7 @@ class Quota {
   QuotaSpec spec_;
   int64_t limit_;
   double per_limit_;     // 1 / limit_.
+  uint32_t born_;
   SlidingWindow slots_;  // sliding; next to the limit, for every pick reads both.
   Instant origin_;
   int64_t window_ = INT64_MIN;            // fixed: the one that count_ is for; an origin may lie ahead

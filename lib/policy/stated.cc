@@ -29,30 +29,43 @@ void StatedLimits::hear(const Statement& statement, const Sent& at_dispatch, Ins
   if (index >= kMetrics) return;
   Item& item = items_[index];
   // Answers overtake each other: the word of an earlier call is older.
-  if (holds(item, now) && at_dispatch.of(statement.metric) < item.base) return;
+  if (holds(item, now) && at_dispatch.requests < item.order) return;
   item.known = any_ = true;
   item.continuous = statement.continuous && statement.limit && statement.reset;
   item.remaining = bounded(statement.remaining);
   item.limit = bounded(statement.limit.value_or(0));
-  item.base = at_dispatch.of(statement.metric);
+  item.order = at_dispatch.requests;
+  item.since = sent_.of(statement.metric) - at_dispatch.of(statement.metric);
   item.at = now;
   item.reset = now + statement.reset.value_or(kMemory);
 }
 
-double StatedLimits::left(Metric metric, const Item& item, Instant now) const {
+void StatedLimits::charge_items(const Charge& charge) {
+  for (Metric metric : kAll) items_[static_cast<size_t>(metric)].since += charge.of(metric);
+}
+
+void StatedLimits::amend_items(const Charge& was, const Charge& is, const Sent& at_dispatch) {
+  for (Metric metric : kAll) {
+    Item& item = items_[static_cast<size_t>(metric)];
+    // What was sent before the call that brought the statement is in the statement.
+    if (at_dispatch.requests > item.order) item.since += is.of(metric) - was.of(metric);
+  }
+}
+
+double StatedLimits::left(const Item& item, Instant now) {
   double left = static_cast<double>(item.remaining);
   if (item.continuous && item.reset > item.at) {
     double part = static_cast<double>((now - item.at).ns) / static_cast<double>((item.reset - item.at).ns);
     left += part * static_cast<double>(std::max(item.limit - item.remaining, int64_t{0}));
   }
-  return left - static_cast<double>(std::max(sent_.of(metric) - item.base, int64_t{0}));
+  return left - static_cast<double>(std::max(item.since, int64_t{0}));
 }
 
 bool StatedLimits::fits(const Charge& charge, Instant now) const {
   if (!any_) return true;
   for (Metric metric : kAll) {
     const Item& item = items_[static_cast<size_t>(metric)];
-    if (holds(item, now) && left(metric, item, now) < static_cast<double>(charge.of(metric))) return false;
+    if (holds(item, now) && left(item, now) < static_cast<double>(charge.of(metric))) return false;
   }
   return true;
 }
@@ -62,7 +75,7 @@ double StatedLimits::stated_share(const Charge& charge, Instant now) const {
   for (Metric metric : kAll) {
     const Item& item = items_[static_cast<size_t>(metric)];
     if (!holds(item, now)) continue;
-    double here = left(metric, item, now);
+    double here = left(item, now);
     double used = item.limit > 0 ? 1 - here / static_cast<double>(item.limit) : 0;
     // Below 1 also where nothing is left and nothing is wanted.
     bool fits = here >= static_cast<double>(charge.of(metric));
@@ -75,7 +88,7 @@ Instant StatedLimits::fits_at(const Charge& charge, Instant now) const {
   Instant latest = now;
   for (Metric metric : kAll) {
     const Item& item = items_[static_cast<size_t>(metric)];
-    double lacks = static_cast<double>(charge.of(metric)) - left(metric, item, now);
+    double lacks = static_cast<double>(charge.of(metric)) - left(item, now);
     if (!holds(item, now) || lacks <= 0) continue;
     Instant fits = item.reset;
     if (item.continuous && item.limit > item.remaining) {
@@ -94,7 +107,7 @@ double StatedLimits::tokens_left(const Charge& charge, Instant now, double bound
   for (Metric metric : kAll) {
     const Item& item = items_[static_cast<size_t>(metric)];
     if (metric == Metric::requests || !holds(item, now)) continue;
-    least = std::min(least, left(metric, item, now) - static_cast<double>(charge.of(metric)));
+    least = std::min(least, left(item, now) - static_cast<double>(charge.of(metric)));
   }
   return least;
 }

@@ -18,7 +18,7 @@ struct Statement {
   bool continuous = false;        // Refills all the time and is full at `reset`; else all comes back at `reset`.
 };
 
-// Running totals of what has been sent, so that a statement can be set against what went out since its call did.
+// Running totals of what has been sent, as it was charged: where a call stands among the others of its target.
 struct Sent {
   int64_t requests = 0;
   int64_t input = 0;
@@ -35,10 +35,11 @@ class StatedLimits {
     sent_.requests++;
     sent_.input += charge.of(Metric::input_tokens);
     sent_.output += charge.of(Metric::output_tokens);
+    if (any_) charge_items(charge);
   }
-  void amend(const Charge& was, const Charge& is) {
-    sent_.input += is.of(Metric::input_tokens) - was.of(Metric::input_tokens);
-    sent_.output += is.of(Metric::output_tokens) - was.of(Metric::output_tokens);
+  // What was charged as `was`, with the totals `at_dispatch`, took `is` in truth.
+  void amend(const Charge& was, const Charge& is, const Sent& at_dispatch) {
+    if (any_) amend_items(was, is, at_dispatch);
   }
   const Sent& sent() const { return sent_; }
 
@@ -58,13 +59,16 @@ class StatedLimits {
     bool continuous = false;
     int64_t remaining = 0;
     int64_t limit = 0;   // 0: not stated.
-    int64_t base = 0;    // Total sent when its call went out.
+    int64_t order = 0;   // Of the call that brought it, among all of the target.
+    int64_t since = 0;   // Sent after that call, as far as it is known by now.
     Instant at;
     Instant reset;
   };
   bool holds(const Item& item, Instant now) const { return item.known && now < item.reset; }
+  void charge_items(const Charge& charge);
+  void amend_items(const Charge& was, const Charge& is, const Sent& at_dispatch);
   double stated_share(const Charge& charge, Instant now) const;
-  double left(Metric metric, const Item& item, Instant now) const;
+  static double left(const Item& item, Instant now);
 
   static constexpr size_t kMetrics = 4;  // All but money, which providers do not state.
   Sent sent_;

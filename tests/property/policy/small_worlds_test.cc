@@ -1,140 +1,205 @@
-// All worlds of up to three targets: every cooldown, limit, slot and try, in every arrangement of tiers, against the
-// rule written down a second time.
+// All worlds of up to three targets: every outage, limit, slot and try, in every arrangement of tiers, under every rule
+// of spilling and of need, against the rule written down a second time.
 #include "policy/plan.h"
 
-#include <csetjmp>
-#include <cstdarg>
-#include <cstddef>
-#include <cstdint>
-
 #include <algorithm>
-#include <array>
+#include <tuple>
 #include <vector>
 
-#include "policy/pick.h"
+#include "unit/policy/scene.h"
 
-extern "C" {
-#include <cmocka.h>  // Last: its macros (fail) break the standard headers.
-}
-
+#include "property/policy/law.h"
 
 namespace lb::policy {
 namespace {
 
-constexpr Instant kNow{1'000'000'000'000};
-constexpr size_t kStates = 3 * 4 * 3 * 2;
-
 struct State {
-  Facts facts;
-  bool tried = false;
+  Outage outage = Outage::none;
+  int64_t out_ms = 0;  // From now.
+  bool probed = false, full = false;
+  double used = 0;
+  int64_t frees_ms = 0;
+  uint32_t in_flight = 0;
 };
 
-// In; out for 3 ms; out for 9. Free; half used; full until 3 ms; full until 7. No slots; one left; none left.
-State state_of(size_t number) {
-  auto digit = [&](size_t base) {
-    size_t out = number % base;
-    number /= base;
-    return out;
-  };
-  constexpr std::array<int64_t, 3> kOpen{0, 3, 9};
-  constexpr std::array<int64_t, 4> kFrees{0, 0, 3, 7};
-  constexpr std::array<double, 4> kUsed{0, 0.5, 1, 1};
-  State state;
-  state.facts.open_at = kNow + Duration::from_ms(kOpen[digit(kOpen.size())]);
-  size_t limit = digit(kUsed.size());
-  state.facts.utilisation = kUsed[limit];
-  state.facts.frees_at = kNow + Duration::from_ms(kFrees[limit]);
-  size_t slots = digit(3);
-  state.facts.concurrency = slots == 0 ? 0 : 2;
-  state.facts.in_flight = slots == 2 ? 2 : 1;
-  state.tried = digit(2) == 1;
-  return state;
-}
-
-// When a target may take the call, and what it waits for until then.
-struct Ready {
-  Instant at;
-  Status why;
+// What a target can be, alone and together. Times differ, so that there is an earliest.
+const State kStates[] = {
+    {},
+    {.used = 0.5, .in_flight = 3},
+    {Outage::fault, 3},
+    {Outage::fault, 9},
+    {Outage::told, 3},
+    {Outage::key, 5},
+    {Outage::manual, 4},
+    {Outage::fault, -2, true},
+    {.full = true},
+    {.used = 1, .frees_ms = 4},
+    {.used = 1.5, .frees_ms = 7},
+    {Outage::fault, 6, false, false, 1, 8},
+    {Outage::fault, 6, false, true},
+    {Outage::told, 9, false, false, 2, 2},
+    {Outage::fault, -2, true, false, 1, 5},
 };
-
-Ready ready(const Facts& facts) {
-  Instant limit = facts.utilisation >= 1 ? facts.frees_at : kNow;
-  Instant slot = facts.concurrency > 0 && facts.in_flight >= facts.concurrency ? Instant::never() : kNow;
-  Instant at = std::max({facts.open_at, limit, slot, kNow});
-  bool cooling = at == facts.open_at && at > std::max(limit, slot);
-  return {at, at == kNow ? Status::OK : cooling ? Status::NO_UPSTREAM : Status::LIMITED};
-}
+constexpr size_t kKinds = std::size(kStates);
+constexpr size_t kEach = 2 * kKinds;  // Tried, or not.
 
 using Tiers = std::vector<std::vector<TargetIndex>>;
 
-struct World {
-  Tiers tiers;
-  std::vector<Facts> facts;
-  std::vector<TargetIndex> tried;
+// The rule a second time, in the words of facts.h.
+struct Oracle {
+  const Plan& plan;
+  const Tiers& tiers;
+  std::vector<State> states;
+  std::vector<bool> tried;
 
-  bool left(TargetIndex target) const { return std::find(tried.begin(), tried.end(), target) == tried.end(); }
+  bool out(TargetIndex t) const { return states[t].out_ms > 0 || states[t].probed; }
+  bool room(TargetIndex t) const { return !states[t].full && states[t].used < 1; }
+  bool panics(const std::vector<TargetIndex>& tier) const {
+    double healthy = 0;
+    for (TargetIndex t : tier) healthy += out(t) ? 0 : 1;
+    return healthy / static_cast<double>(tier.size()) < plan.panic_share;
+  }
+
+  // When it may take the call, in ms from now, and why not yet.
+  struct Ready {
+    int64_t ms;
+    Status why;
+  };
+  // `need`: a fault would be forgiven.
+  Ready ready(TargetIndex t, bool need) const {
+    const State& state = states[t];
+    if (state.full) return {INT64_MAX, Status::LIMITED};
+    if (need && state.outage == Outage::fault && state.used >= 1) return {state.frees_ms, Status::LIMITED};
+    if (state.probed) return {INT64_MAX, Status::NO_UPSTREAM};
+    int64_t fits = state.used < 1 ? 0 : state.frees_ms;
+    if (state.out_ms > fits) return {state.out_ms, Status::NO_UPSTREAM};
+    return {fits, Status::LIMITED};
+  }
+
+  // In need: worse is larger. Nothing: not even then.
+  using Badness = std::tuple<int, double>;
+  std::optional<Badness> badness(TargetIndex t) const {
+    const State& state = states[t];
+    if (state.full) return std::nullopt;
+    if (plan.when_none == WhenNone::panic) {
+      if (!out(t) || state.outage != Outage::fault || state.used >= 1) return std::nullopt;
+      return Badness{0, static_cast<double>(state.out_ms)};
+    }
+    if (!out(t)) return Badness{0, state.used};
+    if (state.outage == Outage::manual) return std::nullopt;
+    int kind = state.outage == Outage::fault ? 1 : state.outage == Outage::told ? 2 : 3;
+    return Badness{kind, static_cast<double>(state.out_ms)};
+  }
+
+  const char* check(Scene& scene, const Decision& decision) const {
+    std::vector<TargetIndex> left;
+    for (const auto& tier : tiers) {
+      bool forgive = panics(tier), healthy = false;
+      std::vector<TargetIndex> able;
+      for (TargetIndex t : tier) {
+        if (tried[t]) continue;
+        left.push_back(t);
+        healthy = healthy || !out(t);
+        if (room(t) && (!out(t) || (forgive && states[t].outage == Outage::fault))) able.push_back(t);
+      }
+      if (!able.empty()) return check_sent(scene, able, decision);
+      if (healthy && plan.spill == Spill::strict) break;
+    }
+    return check_need(left, decision);
+  }
+
+  const char* check_sent(Scene& scene, const std::vector<TargetIndex>& able, const Decision& decision) const {
+    if (decision.kind != Decision::Kind::send || decision.why != Status::OK) return "not sent";
+    if (decision.by != Decision::By::balance) return "sent for another reason";
+    if (std::find(able.begin(), able.end(), decision.target) == able.end()) return "sent to one that may not take it";
+    std::vector<double> loads;
+    for (TargetIndex t : able) loads.push_back(load(scene[t], plan, scene.ask));
+    std::sort(loads.begin(), loads.end());
+    bool worst = loads.size() > 1 && load(scene[decision.target], plan, scene.ask) > loads[loads.size() - 2];
+    return worst ? "the worst of all" : nullptr;
+  }
+
+  const char* check_need(const std::vector<TargetIndex>& left, const Decision& decision) const {
+    if (left.empty())
+      return decision.kind == Decision::Kind::reject && decision.why == Status::NO_UPSTREAM ? nullptr : "not rejected";
+    std::vector<std::pair<Badness, TargetIndex>> bad;
+    bool healthy = false;
+    for (TargetIndex t : left) {
+      healthy = healthy || !out(t);
+      if (std::optional<Badness> here = badness(t)) bad.push_back({*here, t});
+    }
+    bool need = plan.when_none == WhenNone::best_effort || (plan.when_none == WhenNone::panic && !healthy);
+    if (need && !bad.empty()) {
+      Badness least = std::min_element(bad.begin(), bad.end())->first;
+      auto by = plan.when_none == WhenNone::panic ? Decision::By::panic : Decision::By::best_effort;
+      if (decision.kind != Decision::Kind::send || decision.by != by) return "not sent in need";
+      return badness(decision.target) == least && !tried[decision.target] ? nullptr : "not the least bad";
+    }
+    auto when = [&](TargetIndex t) { return ready(t, plan.when_none == WhenNone::panic && !healthy); };
+    const TargetIndex first = *std::min_element(
+        left.begin(), left.end(), [&](TargetIndex a, TargetIndex b) { return when(a).ms < when(b).ms; });
+    if (decision.kind != Decision::Kind::wait || decision.why != when(first).why)
+      return "it does not wait, or not for that";
+    Instant until = when(first).ms == INT64_MAX ? Instant::never() : later(when(first).ms);
+    return decision.wait_until == until ? nullptr : "waits for another time";
+  }
 };
 
-void assert_sent(const World& world, const std::vector<TargetIndex>& able, const Decision& decision) {
-  assert_true(decision.kind == Decision::Kind::send && decision.why == Status::OK);
-  assert_true(std::find(able.begin(), able.end(), decision.target) != able.end());
-  std::vector<double> loads;
-  for (TargetIndex target : able) loads.push_back(load(world.facts[target]));
-  std::sort(loads.begin(), loads.end());
-  bool one_is_worst = loads.size() > 1 && loads[loads.size() - 2] < loads.back();
-  if (one_is_worst) assert_true(load(world.facts[decision.target]) < loads.back());
+void put(Scene& scene, TargetIndex target, const State& state) {
+  Facts& facts = scene[target];
+  facts.outage = state.outage;
+  facts.open_at = state.outage == Outage::none ? Instant{} : later(state.out_ms);
+  facts.probed = state.probed;
+  facts.full = state.full;
+  facts.utilisation = state.used;
+  facts.in_flight = state.in_flight;
+  scene.entries[target].frees_at = later(state.frees_ms);
 }
 
-void check(const World& world, const Decision& decision) {
-  for (const auto& tier : world.tiers) {
-    std::vector<TargetIndex> able;
-    for (TargetIndex target : tier)
-      if (world.left(target) && ready(world.facts[target]).at == kNow) able.push_back(target);
-    if (!able.empty()) return assert_sent(world, able, decision);
-  }
-  const Ready* best = nullptr;
-  Ready place;
-  for (const auto& tier : world.tiers) {
-    for (TargetIndex target : tier) {
-      Ready one = ready(world.facts[target]);
-      if (!world.left(target) || (best && best->at <= one.at)) continue;
-      place = one;
-      best = &place;
+size_t visit(const Tiers& tiers, size_t targets, Spill spill, WhenNone when_none, double panic_share) {
+  Scene scene(tiers, std::vector<double>(targets, 1));
+  scene.plan.spill = spill;
+  scene.plan.when_none = when_none;
+  scene.plan.panic_share = panic_share;
+  Oracle oracle{scene.plan, tiers, std::vector<State>(targets), std::vector<bool>(targets)};
+  size_t worlds = 1;
+  for (size_t i = 0; i < targets; i++) worlds *= kEach;
+  for (size_t number = 0; number < worlds; number++) {
+    scene.tried.clear();
+    size_t rest = number;
+    for (TargetIndex i = 0; i < targets; i++, rest /= kEach) {
+      oracle.states[i] = kStates[rest % kEach % kKinds];
+      oracle.tried[i] = rest % kEach >= kKinds;
+      if (oracle.tried[i]) scene.tried.push_back(i);
+      put(scene, i, oracle.states[i]);
     }
+    if (const char* broken = oracle.check(scene, scene.decide()))
+      fail_msg("%s: world %zu of %zu targets in %zu tiers, spill %d, in need %d, panic share %f", broken, number,
+               targets, tiers.size(), static_cast<int>(spill), static_cast<int>(when_none), panic_share);
   }
-  assert_true(decision.kind == (best ? Decision::Kind::wait : Decision::Kind::reject));
-  assert_true(decision.why == (best ? best->why : Status::NO_UPSTREAM));
-  if (best) assert_true(decision.wait_until == best->at);
+  return worlds;
 }
 
-size_t visit(const std::vector<Tiers>& arrangements, size_t targets, uint64_t seed) {
-  size_t worlds = 1, seen = 0;
-  for (size_t i = 0; i < targets; i++) worlds *= kStates;
-  Rng rng(seed);
-  for (const Tiers& tiers : arrangements) {
-    Plan plan{tiers};
-    World world{tiers, std::vector<Facts>(targets), {}};
-    for (size_t number = 0; number < worlds; number++, seen++) {
-      world.tried.clear();
-      size_t rest = number;
-      for (TargetIndex i = 0; i < targets; i++, rest /= kStates) {
-        State state = state_of(rest % kStates);
-        world.facts[i] = state.facts;
-        if (state.tried) world.tried.push_back(i);
-      }
-      check(world, decide(plan, world.facts, Ask{world.tried}, kNow, rng));
-    }
-  }
+size_t visit_all(const std::vector<Tiers>& arrangements, size_t targets) {
+  size_t seen = 0;
+  for (const Tiers& tiers : arrangements)
+    for (Spill spill : {Spill::spill, Spill::strict})
+      for (WhenNone when_none : {WhenNone::panic, WhenNone::best_effort, WhenNone::fail})
+        for (double share : {0.0, 0.6}) seen += visit(tiers, targets, spill, when_none, share);
   return seen;
 }
 
-void one_target(void**) { assert_int_equal(visit({{{0}}}, 1, 1), kStates); }
+constexpr size_t kRules = 2 * 3 * 2;
 
-void two_targets(void**) { assert_int_equal(visit({{{0, 1}}, {{0}, {1}}, {{1}, {0}}}, 2, 2), 3 * kStates * kStates); }
+void one_target(void**) { assert_int_equal(visit_all({{{0}}}, 1), kRules * kEach); }
+
+void two_targets(void**) {
+  assert_int_equal(visit_all({{{0, 1}}, {{0}, {1}}, {{1}, {0}}}, 2), 3 * kRules * kEach * kEach);
+}
 
 void three_targets(void**) {
-  size_t seen = visit({{{0, 1, 2}}, {{0, 1}, {2}}, {{0}, {1, 2}}, {{0}, {1}, {2}}}, 3, 3);
-  assert_int_equal(seen, 4 * kStates * kStates * kStates);
+  size_t seen = visit_all({{{0, 1, 2}}, {{0, 1}, {2}}, {{0}, {1, 2}}, {{0}, {1}, {2}}}, 3);
+  assert_int_equal(seen, 4 * kRules * kEach * kEach * kEach);
 }
 
 }  // namespace

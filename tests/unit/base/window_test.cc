@@ -36,6 +36,17 @@ void a_charge_counts_for_sixty_seconds_and_less_than_sixty_one(void**) {
   assert_int_equal(window.sum(at(10'000)), 0);
 }
 
+// One that is no multiple of sixty nanoseconds: the last instant at which the charge must count.
+void no_period_is_rounded_down(void**) {
+  for (int64_t period : {int64_t{61}, kSecond, 7 * kSecond + 119}) {
+    SlidingWindow window(Duration{period});
+    int64_t slot = (period + 59) / 60, when = 1'000 * slot - 1;
+    window.add(1, Instant{when});
+    assert_int_equal(window.sum(Instant{when + period - 1}), 1);
+    assert_int_equal(window.sum(Instant{when + 61 * slot}), 0);
+  }
+}
+
 void it_says_when_the_sum_will_have_fallen(void**) {
   SlidingWindow window(Duration::from_s(60));
   window.add(3, at(10.5));
@@ -118,6 +129,7 @@ void it_agrees_with_a_list_of_charges(void**) {
 int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(a_charge_counts_for_sixty_seconds_and_less_than_sixty_one),
+      cmocka_unit_test(no_period_is_rounded_down),
       cmocka_unit_test(it_says_when_the_sum_will_have_fallen),
       cmocka_unit_test(a_correction_goes_to_its_slot),
       cmocka_unit_test(time_that_goes_back_charges_the_newest_slot),

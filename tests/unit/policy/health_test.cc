@@ -81,14 +81,14 @@ void cooldowns_as_told(void**) {
 void a_fresh_one_is_in(void**) {
   Health health;
   assert_true(health.may_take(Instant{0}) && !health.half_open(kNow) && !health.on_dispatch(kNow));
-  assert_true(health.outage() == Outage::none && health.errors() == 0);
+  assert_true(health.outage(kNow) == Outage::none && health.errors() == 0);
   assert_true(health.warmth(kSpec, kNow) >= 1);
 }
 
 void a_cooldown_ends_at_its_end(void**) {
   Health health;
   assert_int_equal(health.cool(Duration::from_s(5), Outage::told, kCooldowns, kNow).ms(), 5'000);
-  assert_true(health.open_at() == after_ms(5'000) && health.outage() == Outage::told);
+  assert_true(health.open_at() == after_ms(5'000) && health.outage(kNow) == Outage::told);
   assert_false(health.may_take(after_ms(5'000) - Duration{1}));
   assert_true(health.may_take(after_ms(5'000)));
   assert_false(health.on_dispatch(after_ms(5'000)));  // It is no breaker: there is no probe.
@@ -113,12 +113,29 @@ void a_cooldown_only_extends(void**) {
   health.cool(Duration::from_s(60), Outage::key, kCooldowns, kNow);
   // What is left of the longer one, and why.
   assert_int_equal(health.cool(Duration::from_s(1), Outage::told, kCooldowns, after_ms(10'000)).ms(), 50'000);
-  assert_true(health.open_at() == after_ms(60'000) && health.outage() == Outage::key);
+  assert_true(health.open_at() == after_ms(60'000) && health.outage(after_ms(11'000)) == Outage::key);
   good(health, after_ms(11'000));
   health.on_neutral(false);
-  assert_true(health.open_at() == after_ms(60'000) && health.outage() == Outage::key);
+  assert_true(health.open_at() == after_ms(60'000) && health.outage(after_ms(11'000)) == Outage::key);
   health.cool(Duration::from_s(60), Outage::told, kCooldowns, after_ms(20'000));
-  assert_true(health.open_at() == after_ms(80'000) && health.outage() == Outage::told);
+  assert_true(health.open_at() == after_ms(80'000) && health.outage(after_ms(60'000)) == Outage::told);
+}
+
+// Each reason holds for its own time, whichever came first: a fault that is forgiven must not hide another.
+void the_worst_reason_counts(void**) {
+  Health health;
+  health.mark_down(Duration::from_s(2), kNow);
+  health.on_fault(false, true, kSpec, kNow);
+  health.cool(Duration::from_s(4), Outage::told, kCooldowns, kNow);
+  health.cool(Duration::from_s(3), Outage::key, kCooldowns, kNow);
+  assert_true(health.open_at() == after_ms(5'000));
+  const Outage expected[] = {Outage::manual, Outage::manual, Outage::key, Outage::told, Outage::fault, Outage::none};
+  for (int64_t s = 0; s <= 5; s++) {
+    assert_true(health.outage(after_ms(s * 1'000)) == expected[s]);
+    if (s > 0) assert_true(health.outage(after_ms(s * 1'000) - Duration{1}) == expected[s - 1]);
+  }
+  assert_true(health.on_dispatch(after_ms(5'000)));
+  assert_true(health.outage(after_ms(5'000)) == Outage::fault);  // Beside its probe.
 }
 
 // --- The breaker opens ---
@@ -134,7 +151,7 @@ void errors_in_a_row(void**) {
   health.on_neutral(false);
   assert_int_equal(fault(health, kNow).ms(), 5'000);
   assert_int_equal(health.errors(), 3);
-  assert_true(health.outage() == Outage::fault && !health.may_take(kNow));
+  assert_true(health.outage(kNow) == Outage::fault && !health.may_take(kNow));
   Health off;
   for (int i = 0; i < 9; i++) assert_int_equal(fault(off, kNow, false, false, by_rate()).ns, 0);
 }
@@ -182,7 +199,7 @@ void a_share_of_slow_ones(void**) {
   for (int i = 0; i < 5; i++) assert_int_equal(good(health, kNow, false, false, spec).ns, 0);
   for (int i = 0; i < 4; i++) assert_int_equal(good(health, kNow, false, true, spec).ns, 0);
   assert_int_equal(good(health, kNow, false, true, spec).ms(), 5'000);
-  assert_true(health.outage() == Outage::fault);
+  assert_true(health.outage(kNow) == Outage::fault);
   spec.slow_rate = 0;
   Health off;
   for (int i = 0; i < 50; i++) assert_int_equal(good(off, kNow, false, true, spec).ns, 0);
@@ -208,7 +225,8 @@ void exactly_one_probe_goes_through(void**) {
   assert_false(health.may_take(after_ms(5'000'000)));
   assert_false(health.on_dispatch(after_ms(6'000)));
   good(health, after_ms(6'000), true);
-  assert_true(health.may_take(after_ms(6'000)) && health.outage() == Outage::none && health.errors() == 0);
+  assert_true(health.may_take(after_ms(6'000)) && health.outage(after_ms(6'000)) == Outage::none);
+  assert_int_equal(health.errors(), 0);
   assert_false(health.on_dispatch(after_ms(6'000)));
 }
 
@@ -283,7 +301,7 @@ void a_good_probe_ends_no_other_outage(void**) {
             : void(health.cool(Duration::from_s(60), Outage::told, kCooldowns, after_ms(5'000)));
     good(health, after_ms(6'000), true);
     assert_false(health.may_take(after_ms(64'999)));
-    assert_true(health.outage() == (by_hand ? Outage::manual : Outage::told));
+    assert_true(health.outage(after_ms(6'000)) == (by_hand ? Outage::manual : Outage::told));
     assert_true(health.may_take(after_ms(65'000)));
   }
 }
@@ -319,7 +337,7 @@ void without_a_slow_start(void**) {
 void down_by_hand(void**) {
   Health health;
   health.mark_down(Duration::from_ms(1), kNow);  // No floor: people mean what they say.
-  assert_true(health.outage() == Outage::manual && health.open_at() == after_ms(1));
+  assert_true(health.outage(kNow) == Outage::manual && health.open_at() == after_ms(1));
   good(health, kNow);
   assert_false(health.may_take(kNow));
   health.mark_down(Duration::max(), kNow);
@@ -334,7 +352,7 @@ void up_by_hand(void**) {
   }
   health.mark_up();
   assert_true(health.may_take(kNow) && !health.half_open(after_ms(1'000'000)));
-  assert_true(health.outage() == Outage::none && health.errors() == 0 && health.warmth(kSpec, kNow) >= 1);
+  assert_true(health.outage(kNow) == Outage::none && health.errors() == 0 && health.warmth(kSpec, kNow) >= 1);
   assert_int_equal(fault(health, kNow).ns + fault(health, kNow).ns, 0);
   assert_int_equal(fault(health, kNow).ms(), 5'000);  // As the first time.
 }
@@ -352,6 +370,7 @@ int main() {
       cmocka_unit_test(a_cooldown_ends_at_its_end),
       cmocka_unit_test(waits_have_a_floor_and_a_ceiling),
       cmocka_unit_test(a_cooldown_only_extends),
+      cmocka_unit_test(the_worst_reason_counts),
       cmocka_unit_test(errors_in_a_row),
       cmocka_unit_test(a_fault_that_counts_at_once),
       cmocka_unit_test(a_share_of_failures),

@@ -71,10 +71,14 @@ void what_was_sent_since_is_counted(void**) {
   stated.charge(tokens(100));
   assert_true(fits(stated, tokens(50), kNow));
   assert_false(fits(stated, tokens(51), kNow));
-  stated.amend(tokens(100), tokens(20));
+  Sent last = stated.sent();
+  stated.amend(tokens(100), tokens(20), last);
   assert_true(fits(stated, tokens(130), kNow));
   assert_false(fits(stated, tokens(131), kNow));
-  stated.amend(tokens(20), tokens(500));
+  // What was sent before is in the statement: that it took less gives nothing back.
+  stated.amend(tokens(700), tokens(10), {1, 700, 0});
+  assert_false(fits(stated, tokens(131), kNow));
+  stated.amend(tokens(20), tokens(500), last);
   assert_false(fits(stated, tokens(1), kNow));
 }
 
