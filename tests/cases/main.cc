@@ -1,6 +1,6 @@
 // lb_cases DRIVER [--seeds N] [--only TEXT] [--show] [--fails] PATH...: runs every case of the files, or of the *.case
-// of a folder, with each of N seeds (10; what is expected holds for every seed), twice. DRIVER is pure, door or sim: see
-// driver.h. --only takes the cases with TEXT in their title. --show prints what each call did, with the first seed.
+// of a folder, with each of N seeds (10; what is expected holds for every seed), twice. DRIVER is pure, door or sim:
+// see driver.h. --only takes the cases with TEXT in their title. --show prints what each call did, with the first seed.
 // --fails expects every case to fail: it proves that they can.
 #include <dirent.h>
 
