@@ -47,6 +47,7 @@ class Driver {
 };
 
 std::unique_ptr<Driver> make_pure_driver(uint64_t seed, Upstreams& upstreams);
+std::unique_ptr<Driver> make_door_driver(uint64_t seed, Upstreams& upstreams);
 std::unique_ptr<Driver> make_sim_driver(uint64_t seed, Upstreams& upstreams);
 
 }  // namespace lb::cases

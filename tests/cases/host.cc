@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "wire/openai.h"
+
 namespace lb::cases {
 
 std::string Host::configure(const std::string& document) {
@@ -9,7 +11,7 @@ std::string Host::configure(const std::string& document) {
   if (!config.ok()) return config.error().where + ": " + config.error().message;
   config_ = config.value();
   freed_ = true;
-  std::string wrong = door_->configure(config_, document, now());
+  std::string wrong = chooser_->configure(config_, document, now());
   run_to(now());
   return wrong;
 }
@@ -30,9 +32,10 @@ void Host::start(const CallText& text, Record& record) {
   call.deadline = now() + call.route->deadline;
   call.caller_key = hash_text(text.caller);
   if (const Party* party = config_->find_caller(text.caller)) call.share = party->share;
-  call.tokens = text.text.size() / 4 + text.max;
   if (std::optional<double> priority = parse_double(text.priority)) call.priority = static_cast<int32_t>(*priority);
-  door_->begin(text, call.deadline, now());
+  Question question = question_of(call);
+  call.tokens = question.prompt.characters / 4 + text.max;
+  chooser_->begin(question, now());
   schedule_.at(call.deadline, [this, number = text.number] {
     if (auto at = calls_.find(number); at != calls_.end()) deadline_passed(at->second);
   });
@@ -40,11 +43,29 @@ void Host::start(const CallText& text, Record& record) {
   run_to(now());
 }
 
+Question Host::question_of(const Call& call) const {
+  Question out;
+  out.text = call.text;
+  out.deadline = call.deadline;
+  OpenAiRequest request;
+  request.feed(call.text.body());
+  out.prompt = {request.text_characters(), request.images(), request.output_tokens_max(), request.choices()};
+  out.affinity = call.text.session;
+  if (!out.affinity.empty() || out.prompt.characters / 4 < call.route->affinity_tokens) return out;
+  out.affinity = request.prompt_cache_key().empty() ? request.user() : request.prompt_cache_key();
+  if (out.affinity.empty() && call.route->affinity == Affinity::prompt)
+    out.affinity = "begins with " + std::to_string(request.prefix_hash());
+  return out;
+}
+
 void Host::go(Call& call) {
-  Pick pick = door_->pick(call.text.number, now());
+  Pick pick = chooser_->pick(call.text.number, now());
   switch (pick.kind) {
     case Pick::Kind::send: return ask(call, pick);
     case Pick::Kind::wait: return wait(call, pick);
+    case Pick::Kind::again:
+      if (pick.until > now()) return later(pick.until, call.text.number, call.serial, &Host::go);
+      return go(call);
     case Pick::Kind::none: return give_up(call, pick.limited);
   }
 }
@@ -105,11 +126,9 @@ void Host::came(Call& call, const Outcome& outcome, std::string end) {
   call.record->asking = false;
   call.serial++;
   freed_ = true;
-  Next next = door_->report(call.text.number, outcome, now());
   call.end = std::move(end);
-  if (next.kind == Next::Kind::stop) return give_up(call, false);
-  if (next.delay == Duration::zero()) return go(call);
-  later(now() + next.delay, call.text.number, call.serial, &Host::go);
+  if (!chooser_->report(call.text.number, outcome, now())) return give_up(call, false);
+  go(call);
 }
 
 void Host::wait(Call& call, const Pick& pick) {
@@ -143,13 +162,13 @@ void Host::give_up(Call& call, bool limited) {
 
 void Host::finish(Call& call, std::string end, bool wait) {
   Record& record = *call.record;
-  if (wait) record.wait = door_->shortest_wait(call.text.number, now());
+  if (wait) record.wait = chooser_->shortest_wait(call.text.number, now());
   record.end = std::move(end);
   record.done = true;
   record.asking = false;
   record.ended = now();
   uint64_t number = call.text.number;
-  door_->end(number);
+  chooser_->end(number);
   // In the round of `serve` it is the queue itself that takes it out.
   if (call.listed) freed_ = true;
   calls_.erase(number);
@@ -158,7 +177,7 @@ void Host::finish(Call& call, std::string end, bool wait) {
 void Host::deadline_passed(Call& call) {
   if (call.record->asking) {
     freed_ = true;
-    door_->report(call.text.number, {Outcome::Kind::timeout, nullptr, false, now() - call.asked}, now());
+    chooser_->report(call.text.number, {Outcome::Kind::timeout, nullptr, false, now() - call.asked}, now());
   }
   if (call.listed) waiting_.remove(call.text.number);
   finish(call, "504", true);
@@ -177,7 +196,7 @@ void Host::cancel(uint64_t number) {
   Call& call = at->second;
   if (call.record->asking) {
     freed_ = true;
-    door_->report(number, {Outcome::Kind::cancelled, nullptr, false, now() - call.asked}, now());
+    chooser_->report(number, {Outcome::Kind::cancelled, nullptr, false, now() - call.asked}, now());
   }
   if (call.listed) waiting_.remove(number);
   finish(call, "cancelled", false);
@@ -193,7 +212,7 @@ void Host::run_to(Instant when) {
 }
 
 std::string Host::unrest() const {
-  if (uint32_t n = door_->in_flight()) return std::to_string(n) + " in flight";
+  if (uint32_t n = chooser_->in_flight()) return std::to_string(n) + " in flight";
   if (!calls_.empty()) return std::to_string(calls_.size()) + " calls open";
   return waiting_.empty() ? "" : std::to_string(waiting_.size()) + " waiting";
 }

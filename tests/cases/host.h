@@ -1,5 +1,5 @@
 // A host that sends its requests itself and asks lb where to: picks, sends, reports, waits where it is told to. What it
-// asks is a Door: the policies by themselves, or the balancer of the C ABI.
+// asks is a Chooser: the policies by themselves, or the balancer of the C ABI.
 #pragma once
 
 #include <map>
@@ -14,9 +14,14 @@
 namespace lb::cases {
 
 struct Pick {
-  enum class Kind : uint8_t { send, wait, none } kind = Kind::none;
+  enum class Kind : uint8_t {
+    send,
+    wait,   // Until `until`, or, if that is never(), until a call ends.
+    again,  // All have been tried: from the start, at `until`.
+    none,   // All have been tried, and that was it.
+  } kind = Kind::none;
   std::string deployment;  // send
-  Instant until;           // wait: look again then; never(): when a call ends.
+  Instant until;
   bool limited = false;    // wait, none: it is limits that hold it back.
 };
 
@@ -35,24 +40,25 @@ struct Outcome {
   Duration took;
 };
 
-struct Next {
-  enum class Kind : uint8_t {
-    stop,       // That was it, good or bad.
-    elsewhere,  // Pick again.
-    again,      // The same, and all may be picked that have been tried.
-  } kind = Kind::stop;
-  Duration delay;
+// A call as a host sees it: what it can say of the prompt.
+struct Question {
+  CallText text;
+  policy::Prompt prompt;
+  std::string affinity;  // Its session, or else what a cache would know it by; "" if that is not worth it.
+  Instant deadline;
 };
 
-class Door {
+class Chooser {
  public:
-  virtual ~Door() = default;
+  virtual ~Chooser() = default;
+  // Returns what is wrong, or "".
   virtual std::string configure(std::shared_ptr<const Config> config, const std::string& document, Instant now) = 0;
   // A call begins, and ends. In between it is known by its number; it starts in the configuration of that moment.
-  virtual void begin(const CallText& call, Instant deadline, Instant now) = 0;
+  virtual void begin(const Question& question, Instant now) = 0;
   virtual void end(uint64_t call) = 0;
   virtual Pick pick(uint64_t call, Instant now) = 0;
-  virtual Next report(uint64_t call, const Outcome& outcome, Instant now) = 0;
+  // Says whether another pick may follow.
+  virtual bool report(uint64_t call, const Outcome& outcome, Instant now) = 0;
   // When the call makes sense again; nothing if it does now.
   virtual std::optional<Duration> shortest_wait(uint64_t call, Instant now) = 0;
   virtual uint32_t in_flight() const = 0;
@@ -60,7 +66,8 @@ class Door {
 
 class Host final : public Driver {
  public:
-  Host(std::unique_ptr<Door> door, Upstreams& upstreams) : door_(std::move(door)), upstreams_(upstreams) {}
+  Host(std::unique_ptr<Chooser> chooser, Upstreams& upstreams)
+      : chooser_(std::move(chooser)), upstreams_(upstreams) {}
   std::string configure(const std::string& document) override;
   void start(const CallText& text, Record& record) override;
   void finish(uint64_t call, const Answer* answer) override;
@@ -78,7 +85,7 @@ class Host final : public Driver {
     const Route* route = nullptr;
     uint64_t caller_key = 0;
     double share = 1;
-    uint64_t tokens = 0;
+    uint64_t tokens = 0;       // As far as it says.
     int32_t priority = 0;
     std::string at;            // Deployment that has the request.
     Instant asked;
@@ -89,6 +96,7 @@ class Host final : public Driver {
   };
 
   void go(Call& call);
+  Question question_of(const Call& call) const;
   void ask(Call& call, const Pick& pick);
   void wait(Call& call, const Pick& pick);
   void answered(Call& call, const Answer& answer);
@@ -100,7 +108,7 @@ class Host final : public Driver {
   void deadline_passed(Call& call);
   void serve();
 
-  std::unique_ptr<Door> door_;
+  std::unique_ptr<Chooser> chooser_;
   Upstreams& upstreams_;
   sim::Schedule schedule_;
   std::shared_ptr<const Config> config_;

@@ -51,8 +51,9 @@ class Runner {
 
 std::string Runner::configure(World& world, const std::string& document) {
   if (!world.driver && kind_ == DriverKind::pure) world.driver = make_pure_driver(seed_, world.upstreams);
+  if (!world.driver && kind_ == DriverKind::door) world.driver = make_door_driver(seed_, world.upstreams);
   if (!world.driver && kind_ == DriverKind::sim) world.driver = make_sim_driver(seed_, world.upstreams);
-  return world.driver ? world.driver->configure(document) : "there is no such driver";
+  return world.driver->configure(document);
 }
 
 // "at 5s", "after 300ms".
