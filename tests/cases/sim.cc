@@ -33,7 +33,6 @@ class Simulation final : public Driver, public EventSink {
     CallId id = 0;
     bool held = false;
     Record* record = nullptr;
-    std::vector<std::string> failed;
     std::string end;
     std::optional<Duration> wait;
     uint64_t requests = 0;  // That came to upstreams.
@@ -106,7 +105,6 @@ void Simulation::start(const CallText& text, Record& record) {
 bool Simulation::asked(uint64_t number, const std::string& deployment) {
   Call& call = calls_[number];
   call.requests++;
-  call.record->attempts = call.failed;
   call.record->attempts.push_back(deployment);
   call.record->asking = true;
   return call.held;
@@ -133,9 +131,12 @@ std::optional<Duration> wait_in(const Event& event) {
 void Simulation::on_event(Call& call, const Event& event) {
   Record& record = *call.record;
   if (event.kind == Event::Kind::attempt) {
-    call.failed.push_back(event.detail->upstream);
-    record.attempts = call.failed;
-    record.asking = false;
+    // It may come after the request of the next attempt; of one without a connection there was no request.
+    size_t place = event.detail->attempts - 1;
+    bool known = place < record.attempts.size() && record.attempts[place] == event.detail->upstream;
+    auto at = record.attempts.begin() + static_cast<std::ptrdiff_t>(place);
+    if (!known) record.attempts.insert(at, event.detail->upstream);
+    record.asking = record.attempts.size() > event.detail->attempts;
   } else if (event.kind == Event::Kind::head) {
     call.end = event.code < 300 ? "ok" : std::to_string(event.code);
     if (event.code >= 300) call.wait = wait_in(event);
