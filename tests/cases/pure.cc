@@ -107,7 +107,7 @@ Pick PureChooser::pick(uint64_t number, Instant now) {
       start_again(call, now, out);
       return out;
   }
-  call.reservation = balancer().reserve(call.plan(), decision.target, asked, call.prompt, call.caller, now);
+  balancer().reserve(call.plan(), decision.target, asked, call.prompt, call.caller, now, call.reservation);
   call.tried.push_back(decision.target);
   call.attempts++;
   out.kind = Pick::Kind::send;
