@@ -17,6 +17,7 @@ Head parse_head(std::string_view lines) {
   Head head;
   while (!lines.empty()) {
     std::string_view line = split_off(lines, '\n');
+    if (line.ends_with('\r')) line.remove_suffix(1);
     size_t colon = line.find(':');
     if (colon == line.npos || colon == 0) continue;
     head.fields.push_back({std::string(trim(line.substr(0, colon))), std::string(trim(line.substr(colon + 1)))});
@@ -118,8 +119,9 @@ void Door::all_tried(const DoorAsk& ask, const policy::Ask& asked, size_t route,
   const policy::RetryPlan& retry = fleet_.world()->config->routes[route].retry;
   policy::Balancer& balancer = fleet_.balancer();
   out.wait = Duration::zero();
-  // A third of what the next may be at most: each attempt so far has let the pause grow.
-  Duration last = retry.backoff * static_cast<int64_t>(std::min(ask.attempts, 1024u));
+  // A third of what the next may be at most: each time that all have been tried has let the pause grow.
+  uint32_t rounds = ask.attempts / static_cast<uint32_t>(std::max(ask.tried.size(), size_t{1}));
+  Duration last = retry.backoff * static_cast<int64_t>(std::min(rounds, 1024u));
   std::optional<Duration> told = balancer.shortest_wait(fleet_.world()->plans[route], asked, caller, now_);
   std::optional<Duration> pause =
       ask.tried.empty() ? std::nullopt
