@@ -152,6 +152,9 @@ std::optional<Duration> DoorChooser::shortest_wait(uint64_t number, Instant now)
   Result<JsonDocument> why = JsonDocument::parse({text, size});
   lb_free(text);
   LB_CHECK(why.ok());
+  JsonView held = why.value().root()["wait_ms"];
+  if (why.value().root()["by"].string() == "caller" && held.is_number())
+    return Duration::from_ms(static_cast<int64_t>(held.number()));
   std::optional<Duration> least;
   for (JsonView c = why.value().root()["candidates"].first(); c.present(); c = c.next()) {
     if (c["not"].string() == "manual") continue;
@@ -159,9 +162,6 @@ std::optional<Duration> DoorChooser::shortest_wait(uint64_t number, Instant now)
     Duration here = Duration::from_ms(static_cast<int64_t>(c["for_ms"].number()));
     least = std::min(least.value_or(here), here);
   }
-  JsonView held = why.value().root()["wait_ms"];
-  if (why.value().root()["by"].string() == "caller" && held.is_number())
-    least = Duration::from_ms(static_cast<int64_t>(held.number()));
   return least;
 }
 
