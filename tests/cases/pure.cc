@@ -47,7 +47,6 @@ class PureChooser final : public Chooser {
 
   policy::Balancer& balancer() { return fleet_.balancer(); }
   policy::Ask ask(Call& call);
-  bool all_limited(Call& call, Instant now);
   void start_again(Call& call, Instant now, Pick& out);
   static Judgement judge(const Call& call, const Outcome& outcome);
   static policy::Ended ended(const Outcome& outcome, const Judgement& judgement);
@@ -78,25 +77,13 @@ policy::Ask PureChooser::ask(Call& call) {
   return ask;
 }
 
-// Every target is out because of a rate limit, the provider's or ours.
-bool PureChooser::all_limited(Call& call, Instant now) {
-  policy::Ask asked = ask(call);
-  for (const policy::Tier& tier : call.plan().tiers)
-    for (policy::TargetIndex index : tier.targets) {
-      policy::Facts facts = balancer().facts(call.plan(), asked, index, now);
-      bool cooling = facts.open_at > now;
-      if (cooling ? fleet_.target(index).cooled_by != ErrorClass::rate_limit : facts.utilisation < 1) return false;
-    }
-  return true;
-}
-
 Pick PureChooser::pick(uint64_t number, Instant now) {
   Call& call = calls_[number];
   policy::Ask asked = ask(call);
   policy::Decision decision = balancer().decide(call.plan(), asked, call.caller, now);
   Pick out;
   out.until = decision.wait_until;
-  out.limited = decision.why == Status::LIMITED || all_limited(call, now);
+  out.limited = decision.why == Status::LIMITED || fleet_.all_limited(call.plan(), asked, now);
   switch (decision.kind) {
     case policy::Decision::Kind::send:
       break;
