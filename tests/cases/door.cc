@@ -21,6 +21,11 @@ class DoorChooser final : public Chooser {
   Pick pick(uint64_t call, Instant now) override;
   bool report(uint64_t call, const Outcome& outcome, Instant now) override;
   std::optional<Duration> shortest_wait(uint64_t call, Instant now) override;
+  void mark(const std::string& deployment, Duration length, Instant now) override {
+    lb_error error = {sizeof error, 0, "", ""};
+    uint64_t ms = static_cast<uint64_t>(length.ms());
+    lb_balancer_mark(balancer_, deployment.data(), deployment.size(), "", 0, ms, ns(now), &error);
+  }
   uint32_t in_flight() const override;
 
  private:

@@ -38,6 +38,8 @@ class Driver {
   // The upstream that holds the call's request answers: with this, or as it does to others.
   virtual void finish(uint64_t call, const Answer* answer) = 0;
   virtual void cancel(uint64_t call) = 0;
+  // By hand: out for so long; zero: back.
+  virtual void mark(const std::string& deployment, Duration length) = 0;
 
   virtual Instant now() const = 0;
   virtual Instant next() const = 0;  // When something is due; never() if nothing is.

@@ -203,6 +203,12 @@ void Host::cancel(uint64_t number) {
   run_to(now());
 }
 
+void Host::mark(const std::string& deployment, Duration length) {
+  chooser_->mark(deployment, length, now());
+  freed_ = true;
+  run_to(now());
+}
+
 void Host::run_to(Instant when) {
   do {
     while (freed_) serve();

@@ -61,6 +61,7 @@ class Chooser {
   virtual bool report(uint64_t call, const Outcome& outcome, Instant now) = 0;
   // When the call makes sense again; nothing if it does now.
   virtual std::optional<Duration> shortest_wait(uint64_t call, Instant now) = 0;
+  virtual void mark(const std::string& deployment, Duration length, Instant now) = 0;
   virtual uint32_t in_flight() const = 0;
 };
 
@@ -72,6 +73,7 @@ class Host final : public Driver {
   void start(const CallText& text, Record& record) override;
   void finish(uint64_t call, const Answer* answer) override;
   void cancel(uint64_t call) override;
+  void mark(const std::string& deployment, Duration length) override;
   Instant now() const override { return schedule_.now(); }
   Instant next() const override { return schedule_.next(); }
   void run_to(Instant when) override;

@@ -22,6 +22,9 @@ class PureChooser final : public Chooser {
     Call& call = calls_[number];
     return balancer().shortest_wait(call.plan(), ask(call), call.caller, now);
   }
+  void mark(const std::string& deployment, Duration length, Instant now) override {
+    fleet_.mark(deployment, "", length, now);
+  }
   uint32_t in_flight() const override {
     uint32_t sum = 0;
     for (policy::TargetIndex i = 0; i < fleet_.target_count(); i++) sum += fleet_.balancer().in_flight(i);

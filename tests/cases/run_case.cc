@@ -33,6 +33,7 @@ class Runner {
   std::string step(World& world, const std::string& text);
   std::string pass(World& world, const Words& words);
   std::string answers(World& world, const Words& words);
+  std::string mark(World& world, const Words& words);
   std::string call(World& world, const Words& words, const Words& expected);
   std::string calls(World& world, const Words& words, const Words& expected);
   std::string start(World& world, const Words& words, const Words& expected);
@@ -82,6 +83,15 @@ std::string Runner::answers(World& world, const Words& words) {
     std::string name(split_off(names, ','));
     world.upstreams.set(names_.contains(name) ? names_[name] : name, script);
   }
+  return "";
+}
+
+// "a down 30s", "a up".
+std::string Runner::mark(World& world, const Words& words) {
+  std::optional<Duration> length = words.size() == 3 ? parse_duration(words[2]) : std::nullopt;
+  bool down = words[1] == "down";
+  if (words.size() != (down ? 3u : 2u) || (down && !length)) return "NAME down TIME, or NAME up";
+  world.driver->mark(names_.contains(words[0]) ? names_[words[0]] : words[0], length.value_or(Duration::zero()));
   return "";
 }
 
@@ -194,6 +204,7 @@ std::string Runner::step(World& world, const std::string& text) {
   if (words[0] == "start") return start(world, words, expected);
   if (words[0] == "finish" || words[0] == "cancel") return finish(world, words, expected);
   if (words.size() > 2 && words[1] == "answers") return answers(world, words);
+  if (words.size() > 1 && (words[1] == "down" || words[1] == "up")) return mark(world, words);
   if (words.size() > 2 && words[1] == "calls" && parse_u64(words[0])) return calls(world, words, expected);
   if (words.size() == 1 && world.started.contains(words[0])) return look(*world.started[words[0]].second, expected);
   return "no such step";

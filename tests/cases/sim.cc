@@ -22,6 +22,7 @@ class Simulation final : public Driver, public EventSink {
   void start(const CallText& text, Record& record) override;
   void finish(uint64_t call, const Answer* answer) override;
   void cancel(uint64_t call) override;
+  void mark(const std::string& deployment, Duration length) override;
   Instant now() const override { return schedule_.now(); }
   Instant next() const override { return std::min(schedule_.next(), net_.wake()); }
   void run_to(Instant when) override;
@@ -166,6 +167,12 @@ void Simulation::finish(uint64_t number, const Answer* answer) {
 void Simulation::cancel(uint64_t number) {
   engine_->begin(now());
   engine_->cancel(calls_[number].id);
+  turn(now());
+}
+
+void Simulation::mark(const std::string& deployment, Duration length) {
+  engine_->begin(now());
+  engine_->mark(deployment, "", length);
   turn(now());
 }
 
