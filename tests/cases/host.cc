@@ -26,6 +26,7 @@ void Host::start(const CallText& text, Record& record) {
   if (!call.route) {
     record.done = true;
     record.end = "404";
+    record.ended = now();
     calls_.erase(text.number);
     return;
   }
