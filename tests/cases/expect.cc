@@ -90,6 +90,17 @@ Result<ExpectedCounts> ExpectedCounts::parse(std::span<const std::string> words)
   return out;
 }
 
+namespace {
+
+// How often others than that one were asked.
+uint64_t others(const std::map<std::string, uint64_t>& attempts, const std::string& but) {
+  uint64_t sum = 0;
+  for (const auto& [deployment, count] : attempts) sum += deployment == but ? 0 : count;
+  return sum;
+}
+
+}  // namespace
+
 // Of what is not named there must be none; if no end is named, all must be ok.
 std::string ExpectedCounts::check(std::span<const Record* const> records, Names& names) const {
   std::map<std::string, uint64_t> attempts, ends;
@@ -103,6 +114,11 @@ std::string ExpectedCounts::check(std::span<const Record* const> records, Names&
     bool end = is_end(count.name) || count.name == "asks";
     any_end = any_end || end;
     std::string name = count.name;
+    if (name.starts_with("!")) {
+      fine = fine && count.range.holds(others(attempts, names[name.substr(1)]));
+      std::erase_if(left_attempts, [&](const auto& entry) { return entry.first != names[name.substr(1)]; });
+      continue;
+    }
     if (is_name(name) && !names.contains(name) && attempts.size() == 1) names[name] = attempts.begin()->first;
     if (is_name(name)) name = names[name];
     fine = fine && count.range.holds(end ? ends[name] : attempts[name]);
