@@ -174,20 +174,14 @@ void Call::judge_error(bool whole) {
   failure_ = {facts.what, served_by_ + ": " + facts.message};
   events_ = false;
   if (facts.what == ErrorClass::context_length && go_larger()) return;
-  if (!may_go_on(judgement)) {
-    if (auto wait = shortest_wait(); wait && attempt_.status == 429) {
-      attempt_.head.set("retry-after", std::to_string((wait->ms_ceil() + 999) / 1000));
-      attempt_.head.set("retry-after-ms", std::to_string(wait->ms_ceil()));
-    }
-    commit();
-    if (whole && phase_ != Phase::done) finish_answer();
-    return;
-  }
+  bool goes_on = may_go_on(judgement);
+  if (!goes_on && !whole) return commit();  // Longer than may be held: it passes through.
   last_.reset();
   if (whole) last_ = LastAnswer{std::move(attempt_.head), attempt_.status, std::move(held_), attempt_.target};
   held_.clear();
   close_attempt(Took::answer);
-  dispatch();
+  // The attempt is settled by now, so that the shortest wait counts what this answer has shown.
+  goes_on ? dispatch() : give_last();
 }
 
 // The context is too long for this model, and the route names a larger one: the call goes on there.

@@ -297,26 +297,12 @@ std::optional<Duration> Call::shortest_wait() const {
   return context_.fleet.balancer().shortest_wait(plan(), ask(), caller_, context_.now);
 }
 
-// Every target is out because of a rate limit, the provider's or ours.
-bool Call::all_limited() const {
-  policy::Ask asked = ask();
-  for (const policy::Tier& tier : plan().tiers) {
-    for (policy::TargetIndex index : tier.targets) {
-      policy::Facts facts = context_.fleet.balancer().facts(plan(), asked, index, context_.now);
-      bool cooling = facts.open_at > context_.now;
-      if (cooling ? context_.fleet.target(index).cooled_by != ErrorClass::rate_limit : facts.utilisation < 1)
-        return false;
-    }
-  }
-  return true;
-}
-
 // No target is left, or none may be waited for: the best that is known goes to the caller.
 void Call::give_up(Status why) {
   if (last_) return give_last();
   if (failure_.what != ErrorClass::none)
     return end(status_of(failure_.what), http_status_of(failure_.what), failure_.message);
-  if (why == Status::LIMITED || all_limited())
+  if (why == Status::LIMITED || context_.fleet.all_limited(plan(), ask(), context_.now))
     return end(Status::LIMITED, 429, "every deployment of this model is at its rate limit");
   end(Status::NO_UPSTREAM, 503, "no deployment of this model can take the call now");
 }

@@ -115,7 +115,6 @@ class Call {
   void emit(Event::Kind kind, Event&& event);
   std::unique_ptr<Detail> detail(std::string message) const;
   std::optional<Duration> shortest_wait() const;
-  bool all_limited() const;
   void set_phase(Phase phase, Instant due);
   bool keeps_body() const;
   void check_room();

@@ -17,6 +17,7 @@ Head parse_head(std::string_view lines) {
   Head head;
   while (!lines.empty()) {
     std::string_view line = split_off(lines, '\n');
+    if (line.ends_with('\r')) line.remove_suffix(1);
     size_t colon = line.find(':');
     if (colon == line.npos || colon == 0) continue;
     head.fields.push_back({std::string(trim(line.substr(0, colon))), std::string(trim(line.substr(colon + 1)))});
@@ -46,6 +47,7 @@ Instant Door::advance(Instant now) {
 
 void Door::configure(std::shared_ptr<const Config> config, Instant now) {
   fleet_.configure(std::move(config), wall_, advance(now));
+  told_until_.resize(fleet_.target_count());
 }
 
 std::optional<size_t> Door::route_of(std::string_view model) const {
@@ -82,9 +84,9 @@ void Door::pick(const DoorAsk& ask, Instant now, DoorPick& out) {
   if (!ask.retry && ask.attempts == 0) balancer.on_call(now);
   policy::Decision decision = balancer.decide(plan, asked, caller, now);
   if (decision.kind != policy::Decision::Kind::send) {
-    out.status = decision.why;
+    out.status = fleet_.all_limited(plan, asked, now) ? Status::LIMITED : decision.why;
     if (decision.kind == policy::Decision::Kind::reject)
-      all_tried(ask, asked, *route, caller, out);
+      all_tried(ask, *route, out);
     else if (decision.wait_until < Instant::never())
       out.wait = decision.wait_until - now;
     return;
@@ -113,17 +115,18 @@ Instant Door::deadline_of(const DoorAsk& ask, size_t route) const {
 }
 
 // Where the route has them tried again: after a pause, and none of them counts as tried.
-void Door::all_tried(const DoorAsk& ask, const policy::Ask& asked, size_t route, policy::ScopeIndex caller,
-                     DoorPick& out) {
+void Door::all_tried(const DoorAsk& ask, size_t route, DoorPick& out) {
   const policy::RetryPlan& retry = fleet_.world()->config->routes[route].retry;
-  policy::Balancer& balancer = fleet_.balancer();
   out.wait = Duration::zero();
-  // A third of what the next may be at most: each attempt so far has let the pause grow.
-  Duration last = retry.backoff * static_cast<int64_t>(std::min(ask.attempts, 1024u));
-  std::optional<Duration> told = balancer.shortest_wait(fleet_.world()->plans[route], asked, caller, now_);
+  if (ask.tried.empty()) return;
+  // A third of what the next may be at most: each time that all have been tried has let the pause grow.
+  uint32_t rounds = ask.attempts / static_cast<uint32_t>(ask.tried.size());
+  Duration last = retry.backoff * static_cast<int64_t>(std::min(rounds, 1024u));
+  policy::TargetIndex latest = ask.tried.back();
+  std::optional<Duration> told;
+  if (latest < told_until_.size()) told = std::max(told_until_[latest] - now_, Duration::zero());
   std::optional<Duration> pause =
-      ask.tried.empty() ? std::nullopt
-                        : policy::pause_before_again(retry, last, told, deadline_of(ask, route), now_, balancer.rng());
+      policy::pause_before_again(retry, last, told, deadline_of(ask, route), now_, fleet_.balancer().rng());
   out.again = pause.has_value();
   if (pause) out.wait = pause;
 }
@@ -207,6 +210,7 @@ Result<DoorNext> Door::report(uint64_t pick, const DoorOutcome& outcome, Instant
   if (outcome.kind == Kind::cancelled || outcome.kind == Kind::not_sent) meter.cancelled++;
   if (judgement.what != ErrorClass::none) meter.failed[static_cast<size_t>(judgement.what)]++;
   if (out > Duration::zero()) target.cooled_by = judgement.what;
+  if (judgement.told) told_until_[slot->reservation.target] = now + *judgement.told;
   meter.tokens_in += outcome.input.value_or(0);
   meter.tokens_out += outcome.output.value_or(0);
   if (outcome.kind == Kind::ok) meter.latency.record(now - slot->reservation.at);

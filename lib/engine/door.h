@@ -81,7 +81,7 @@ class Door {
   policy::Ask policy_ask(const DoorAsk& ask, size_t route, const policy::Plan& plan) const;
   std::optional<size_t> route_of(std::string_view model) const;
   Instant deadline_of(const DoorAsk& ask, size_t route) const;
-  void all_tried(const DoorAsk& ask, const policy::Ask& asked, size_t route, policy::ScopeIndex caller, DoorPick& out);
+  void all_tried(const DoorAsk& ask, size_t route, DoorPick& out);
   Slot* find(uint64_t id);
   void read_end(const DoorOutcome& outcome, const Slot& slot, Judgement& judgement, policy::Ended& ended) const;
   DoorNext next(const DoorOutcome& outcome, const Judgement& judgement, const Slot& slot);
@@ -90,6 +90,7 @@ class Door {
   const uint32_t picks_max_;
   const Duration wall_;
   Instant now_;
+  std::vector<Instant> told_until_;  // By target: by its last answer that said so.
   uint64_t serial_ = 0;
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_;

@@ -292,6 +292,17 @@ policy::ScopeIndex Fleet::caller(std::string_view name) {
   return scope;
 }
 
+bool Fleet::all_limited(const policy::Plan& plan, const policy::Ask& ask, Instant now) const {
+  for (const policy::Tier& tier : plan.tiers) {
+    for (policy::TargetIndex index : tier.targets) {
+      policy::Facts facts = balancer_.facts(plan, ask, index, now);
+      bool cooling = facts.open_at > now;
+      if (cooling ? targets_[index]->cooled_by != ErrorClass::rate_limit : facts.utilisation < 1) return false;
+    }
+  }
+  return true;
+}
+
 bool Fleet::mark(std::string_view deployment, std::string_view model, Duration length, Instant now) {
   bool found = false;
   for (policy::TargetIndex index : world_->targets) {

@@ -91,6 +91,8 @@ class Fleet {
 
   // The facts of a target as far as no call matters: for stats and /readyz.
   policy::Facts look(policy::TargetIndex target, Instant now) const;
+  // Every target of the plan is out because of a rate limit, the provider's or ours.
+  bool all_limited(const policy::Plan& plan, const policy::Ask& ask, Instant now) const;
   // Where the calls of a caller are counted; kNoScope where no limit is configured for it. At most limits.callers are
   // remembered of those that only "*" stands for: the one that has been idle longest goes.
   policy::ScopeIndex caller(std::string_view name);

@@ -68,7 +68,8 @@ std::string print_decision(const Fleet& fleet, const World& world, size_t route,
   if (decision.kind == Kind::send)
     json.key("to").value(fleet.upstream(fleet.target(decision.target).upstream).deployment->name);
   else if (decision.kind == Kind::reject)
-    json.key("to").value("none: all have been tried");
+    json.key("to").value(decision.why == Status::LIMITED ? "none: it is larger than the limits"
+                                                         : "none: all have been tried");
   else if (decision.wait_until < Instant::never())
     json.key("wait_ms").value((decision.wait_until - now).ms_ceil());
   else

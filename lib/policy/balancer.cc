@@ -197,8 +197,9 @@ std::optional<Decision> Balancer::held_by_caller(const Ask& ask, ScopeIndex call
   for (const Quota& quota : scope.quotas)
     if (!quota.fits(ask.charge, now)) fits = std::max(fits, quota.fits_at(ask.charge, now));
   if (!full && fits <= now) return std::nullopt;
-  return Decision{Decision::Kind::wait, kNoTarget, full ? Instant::never() : fits, Status::LIMITED,
-                  Decision::By::caller};
+  bool too_large = fits == Instant::never();
+  return Decision{too_large ? Decision::Kind::reject : Decision::Kind::wait, kNoTarget,
+                  full ? Instant::never() : fits, Status::LIMITED, Decision::By::caller};
 }
 
 bool Balancer::could_send(const Plan& plan, const Ask& ask, ScopeIndex caller, Instant now) const {

@@ -126,11 +126,11 @@ struct Decision {
   enum class Kind : uint8_t {
     send,    // To `target`.
     wait,    // None may take it before `wait_until`; never(): when a call in flight ends.
-    reject,  // Every target has been tried: nothing is left to wait for.
+    reject,  // Nothing is left to wait for: every target has been tried, or the call is larger than the limits of all.
   } kind = Kind::reject;
   TargetIndex target = kNoTarget;
   Instant wait_until;
-  Status why = Status::OK;  // wait: NO_UPSTREAM (out) or LIMITED (limits); reject: NO_UPSTREAM.
+  Status why = Status::OK;  // wait: NO_UPSTREAM (out) or LIMITED (limits); reject: the same.
   // How a target was chosen.
   enum class By : uint8_t { balance, affinity, sticky, panic, best_effort, caller } by = By::balance;
 };

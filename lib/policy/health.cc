@@ -48,6 +48,9 @@ Duration Health::on_good(bool probe, bool slow, const BreakerSpec& spec, Instant
 Duration Health::on_fault(bool probe, bool at_once, const BreakerSpec& spec, Instant now) {
   probe = probe && half_open_;
   if (probe) probing_ = false;
+  // As long as trips are remembered: errors that far apart are no row.
+  if (now - erred_at_ > spec.open_max) errors_ = 0;
+  erred_at_ = now;
   errors_++;
   record(true, false, spec, now);
   bool opens = at_once || probe || (spec.errors > 0 && errors_ >= spec.errors) || too_many(spec);

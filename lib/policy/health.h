@@ -131,6 +131,7 @@ class Health {
   bool probing_ = false;
   bool recovering_ = false;
   uint32_t errors_ = 0;     // In a row.
+  Instant erred_at_;        // The last of them.
   uint32_t trips_ = 0;      // In a row: without a full open_max of good health between.
   int64_t part_ = 0;        // Number of the newest part.
   std::array<Part, kParts> parts_{};

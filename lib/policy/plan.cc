@@ -135,11 +135,14 @@ class Decider {
     return wait;
   }
 
-  void earliest_in(const Tier& tier, Decision& best) const {
+  // `ever`: there is one that will let the call through in the end.
+  void earliest_in(const Tier& tier, Decision& best, bool& ever) const {
     for (TargetIndex target : tier.targets) {
       if (!view_.untried(target)) continue;
-      Decision wait = obstacle(target, view_.source.facts(target));
+      Facts facts = view_.source.facts(target);
+      Decision wait = obstacle(target, facts);
       if (best.kind == Decision::Kind::reject || wait.wait_until < best.wait_until) best = wait;
+      ever = ever || facts.utilisation < 1 || view_.source.frees_at(target) < Instant::never();
     }
   }
 
@@ -175,8 +178,11 @@ class Decider {
     // While a healthy one is only full, faults are not forgiven: waiting for it is better.
     panics_ = plan_.when_none == WhenNone::panic && !healthy;
     Decision otherwise = nothing();
-    for (const Tier& tier : tiers) earliest_in(tier, otherwise);
-    if (plan_.when_none == WhenNone::fail || otherwise.kind == Decision::Kind::reject) return otherwise;
+    bool ever = false;
+    for (const Tier& tier : tiers) earliest_in(tier, otherwise, ever);
+    if (otherwise.kind == Decision::Kind::reject) return otherwise;
+    if (!ever) otherwise = {Decision::Kind::reject, kNoTarget, Instant::never(), Status::LIMITED, By::balance};
+    if (plan_.when_none == WhenNone::fail) return otherwise;
     if (plan_.when_none == WhenNone::panic && healthy) return otherwise;
     TargetIndex least = kNoTarget;
     Badness least_bad;

@@ -101,7 +101,7 @@ void quotas_of_each_scope(void**) {
     stage.ask.charge = {30, 21, 0};
     assert_true(stage.waits_until(later(60'000)) && stage.decide().why == Status::LIMITED);
     stage.ask.charge = {101, 0, 0};
-    assert_true(stage.waits_until(Instant::never()));
+    assert_true(stage.too_large());
     stage.now = later(60'000);
     stage.ask.charge = {100, 0, 0};
     assert_true(stage.sends());
@@ -149,6 +149,35 @@ void a_changed_amount_keeps_what_was_counted(void**) {
   spec.own.quotas[0].window = WindowKind::sliding;  // Another window: nothing is known of it.
   stage.balancer.set_target(target, spec, false);
   assert_true(stage.sends());
+}
+
+// What was charged before a limit existed was not charged to it, and is not given back to it.
+void a_younger_limit_knows_nothing_of_older_calls(void**) {
+  Stage stage;
+  stage.ask.charge = {1'000, 0, 0};
+  TargetIndex target = stage.target();
+  Reservation old = stage.reserve(target);
+  stage.configure();
+  stage.balancer.set_target(target, {.own = {0, {per_minute(Metric::tokens, 100)}}}, false);
+  stage.settle(old, Verdict::no_fault, Ended::Took::nothing);
+  stage.ask.charge = {100, 0, 0};
+  assert_true(stage.sends());
+  stage.reserve(target);
+  assert_true(stage.waits());
+}
+
+void brought_back_by_hand_an_old_probe_proves_nothing(void**) {
+  Stage stage;
+  TargetIndex target = stage.target();
+  Ended down{.verdict = Verdict::faulty, .mark = Mark::down};
+  stage.settle(stage.reserve(target), down);
+  stage.now = later(60'000);
+  Reservation probe = stage.reserve(target);
+  assert_int_equal(probe.probes, 1);
+  stage.balancer.mark_up(target);
+  stage.settle(probe, Verdict::faulty);
+  assert_true(stage.sends());
+  assert_true(stage.facts(target).warmth == 1);
 }
 
 void fresh_means_nothing_stays(void**) {
@@ -239,7 +268,7 @@ void money_at_the_limit_and_one_over(void**) {
   stage.ask.charge = {500, 100, 0};  // One million nano-dollars.
   assert_true(stage.sends());
   stage.ask.charge = {501, 100, 0};
-  assert_true(stage.waits_until(Instant::never()));
+  assert_true(stage.too_large());
   stage.ask.charge = {500, 100, 0};
   stage.reserve(0);
   stage.ask.charge = {1, 0, 0};
@@ -474,6 +503,8 @@ int main() {
       cmocka_unit_test(the_last_of_all_limits_counts),
       cmocka_unit_test(aligned_windows_follow_the_wall),
       cmocka_unit_test(a_changed_amount_keeps_what_was_counted),
+      cmocka_unit_test(a_younger_limit_knows_nothing_of_older_calls),
+      cmocka_unit_test(brought_back_by_hand_an_old_probe_proves_nothing),
       cmocka_unit_test(fresh_means_nothing_stays),
       cmocka_unit_test(what_it_took),
       cmocka_unit_test(failed_attempts_are_not_refunded_when_told_so),

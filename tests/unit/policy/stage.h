@@ -72,6 +72,11 @@ struct Stage {
     Decision decision = decide();
     return decision.kind == Decision::Kind::wait && decision.wait_until == until;
   }
+  // Never mind how long it waits.
+  bool too_large() {
+    Decision decision = decide();
+    return decision.kind == Decision::Kind::reject && decision.why == Status::LIMITED;
+  }
   bool waits() { return decide().kind == Decision::Kind::wait; }
 };
 
