@@ -44,7 +44,9 @@ double noise(Rng& rng, double sigma) {
   return std::exp(sigma * normal);
 }
 
-Duration times(Duration base, double factor) { return Duration{static_cast<int64_t>(static_cast<double>(base.ns) * factor)}; }
+Duration times(Duration base, double factor) {
+  return Duration{static_cast<int64_t>(static_cast<double>(base.ns) * factor)};
+}
 
 // Callers at random moments, and what became of their calls.
 class Callers final : public EventSink {
@@ -68,7 +70,8 @@ class Callers final : public EventSink {
       bool cancelled = event.status == Status::CANCELLED;
       bool good = event.status == Status::OK && codes_[event.user_data] < 400;
       (cancelled ? cancelled_count : good ? ok : failed)++;
-      if (!cancelled && !good && last_failure.empty()) last_failure = event.detail->message + " after " + std::to_string(event.detail->attempts) + " attempts";
+      if (!cancelled && !good && last_failure.empty())
+        last_failure = event.detail->message + " after " + std::to_string(event.detail->attempts) + " attempts";
       ended++;
     }
     for (Event& event : events)
@@ -170,7 +173,8 @@ class Troubled final : public Provider {
   }
   void abandoned(uint32_t host, uint64_t call) override {
     // Nothing of it has been heard, so what it was to say is not used up.
-    if (Ledger::Entry* entry = ledger.find(host, call)) abandoned_++, entry->tokens = std::min<uint64_t>(entry->tokens, 0);
+    if (Ledger::Entry* entry = ledger.find(host, call))
+      abandoned_++, entry->tokens = std::min<uint64_t>(entry->tokens, 0);
   }
   Ledger ledger;
 
@@ -196,7 +200,8 @@ bool limits(uint64_t seed) {
   Instant end = schedule.now() + kMinute * 30;
   callers.arrive(*sites[0], 1.5 * kDeployments * kRpm / 60, end, 0.1);
   for (int i = 1; i < 90; i++)
-    schedule.at(schedule.now() + Duration::from_s(20) * i, [&, i] { sites[0]->engine().configure(config_of(text(1 + i % 3))); });
+    schedule.at(schedule.now() + Duration::from_s(20) * i,
+                [&, i] { sites[0]->engine().configure(config_of(text(1 + i % 3))); });
   run(schedule, sites, Instant::never());
   bool fine = callers.ended == callers.started;
   for (uint32_t host = 0; host < kDeployments; host++) {
@@ -212,7 +217,8 @@ bool limits(uint64_t seed) {
   }
   std::printf("%llu calls at 1.5 times the capacity: %llu ok, %llu failed, %llu cancelled, 89 reloads\n",
               static_cast<unsigned long long>(callers.started), static_cast<unsigned long long>(callers.ok),
-              static_cast<unsigned long long>(callers.failed), static_cast<unsigned long long>(callers.cancelled_count));
+              static_cast<unsigned long long>(callers.failed),
+              static_cast<unsigned long long>(callers.cancelled_count));
   return fine;
 }
 
@@ -273,7 +279,8 @@ bool day(uint64_t seed) {
     }
   }
   Day provider(rng.split("provider"), std::move(spells));
-  auto config = config_of(deployments(50, "rpm: 30", ", head_ms: 20000") + "routes: [{model: m, balance: peak_ewma}]\n");
+  auto config =
+      config_of(deployments(50, "rpm: 30", ", head_ms: 20000") + "routes: [{model: m, balance: peak_ewma}]\n");
   std::vector<std::unique_ptr<Site>> sites;
   sites.push_back(std::make_unique<Site>(schedule, provider, seed, config));
   Callers callers(schedule, rng.split("callers"));
