@@ -71,14 +71,7 @@ void Call::connect_next(Link& link, std::string_view why) {
   if (link.next_address == link.addresses.size())
     return fail(ErrorClass::connect, std::string(why));
   const Deployment& to = deployment();
-  ConnectSpec spec;
-  spec.address = link.addresses[link.next_address++];
-  spec.tls = upstream_of(attempt_.target).tls;
-  if (!to.proxy.host.empty()) {
-    bool v6 = to.url.host.find(':') != std::string::npos;
-    spec.tunnel = (v6 ? "[" + to.url.host + "]" : to.url.host) + ":" + std::to_string(to.url.port);
-    spec.tunnel_authorization = to.proxy.authorization;
-  }
+  ConnectSpec spec = connect_spec(upstream_of(attempt_.target), link.addresses[link.next_address++]);
   link.conn = context_.net.connect(make_tag(Owner::link, link.id), spec);
   if (link.next_address == link.addresses.size()) return context_.timers.disarm(link.timer);
   // A black hole must not eat the time of the addresses behind it: each gets an equal part.
@@ -160,12 +153,8 @@ void Call::write_head(std::string& out) {
     });
     if (!replaced) out.append(field.name).append(": ").append(field.value).append("\r\n");
   }
-  for (const HeaderPair& h : to.headers)
-    out.append(h.name).append(": ").append(h.value).append("\r\n");
   if (!request_.find("content-type")) out.append("content-type: application/json\r\n");
-  // What is inspected must not be compressed.
-  out.append("accept-encoding: identity\r\n");
-  if (!to.key.empty()) out.append("authorization: Bearer ").append(to.key).append("\r\n");
+  write_own_fields(to, out);
   std::optional<uint64_t> length = body_length_;
   if (body_.complete()) length = body_.end();
   if (length) {
@@ -343,6 +332,7 @@ void Call::close_attempt(Took took) {
     context_.log(LogLevel::info, "deployment cools down",
                  "\"deployment\":" + json_quote(served_by_) + ",\"model\":" + json_quote(model_) + ",\"class\":\"" +
                      error_class_name(attempt_.failed_as) + "\",\"for_ms\":" + std::to_string(out.ms_ceil()));
+    context_.probes.watch(context_.fleet.target(attempt_.target).upstream);
   }
   attempt_.serial = 0;
   echo_left_ = -1;

@@ -373,6 +373,7 @@ void Call::on_timer(TimerKind kind) {
       return echo_tick();
     case TimerKind::link_connect:
     case TimerKind::link_idle:
+    case TimerKind::probe:
       LB_CHECK(false);
   }
 }

@@ -13,11 +13,12 @@
 #include "engine/link.h"
 #include "engine/meter.h"
 #include "engine/names.h"
+#include "engine/probe.h"
 #include "policy/admit.h"
 
 namespace lb {
 
-enum class TimerKind : uint32_t { call_deadline, call_phase, call_wait, call_echo, link_connect, link_idle };
+enum class TimerKind : uint32_t { call_deadline, call_phase, call_wait, call_echo, link_connect, link_idle, probe };
 
 // Events on their way to their sinks.
 class Outbox {
@@ -48,7 +49,8 @@ struct Context {
         id_rng(Rng(options_.seed).split("id")),
         fleet(options_.seed, true),
         pool(net_, fleet, timers),
-        names(net_) {}
+        names(net_),
+        probes(*this) {}
 
   Net& net;
   EngineOptions options;
@@ -59,6 +61,7 @@ struct Context {
   Fleet fleet;
   Pool pool;
   Names names;
+  Prober probes;
   Outbox outbox;
   CallMeter meter;
   uint64_t replay_bytes = 0;       // Held for request bodies, all calls together.

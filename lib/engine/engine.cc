@@ -43,6 +43,7 @@ struct Engine::State : Context {
 
   void fire(const TimerHeap::Fired& timer) {
     auto kind = static_cast<TimerKind>(timer.kind);
+    if (kind == TimerKind::probe) return probes.on_timer(static_cast<UpstreamIndex>(timer.owner));
     if (kind == TimerKind::link_connect || kind == TimerKind::link_idle) {
       Link* link = pool.find(timer.owner);
       if (!link) return;
@@ -87,6 +88,7 @@ void Engine::complete(Completion& completion) {
       Link* link = s.pool.find(waiter);
       Call* call = link ? s.calls.find(link->call) : nullptr;
       if (call) call->on_addresses(*link, answer);
+      else if (link && link->probe) s.probes.on_addresses(*link, answer);
     }
     return s.sweep();
   }
@@ -97,6 +99,7 @@ void Engine::complete(Completion& completion) {
     call->on_link(*link, completion);
     return s.sweep();
   }
+  if (link->probe) return s.probes.on_link(*link, completion);
   // An idle connection has nothing to say: whatever comes ends it.
   if (completion.kind == Completion::Kind::closed) link->conn = 0;
   if (completion.kind != Completion::Kind::written) s.pool.drop(*link);

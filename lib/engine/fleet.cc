@@ -43,6 +43,26 @@ std::shared_ptr<const TlsSpec> tls_spec(const Deployment& deployment) {
 
 }  // namespace
 
+ConnectSpec connect_spec(const Upstream& upstream, const Address& address) {
+  const Deployment& to = *upstream.deployment;
+  ConnectSpec spec;
+  spec.address = address;
+  spec.tls = upstream.tls;
+  if (!to.proxy.host.empty()) {
+    bool v6 = to.url.host.find(':') != std::string::npos;
+    spec.tunnel = (v6 ? "[" + to.url.host + "]" : to.url.host) + ":" + std::to_string(to.url.port);
+    spec.tunnel_authorization = to.proxy.authorization;
+  }
+  return spec;
+}
+
+void write_own_fields(const Deployment& to, std::string& out) {
+  for (const HeaderPair& h : to.headers) out.append(h.name).append(": ").append(h.value).append("\r\n");
+  // What is inspected must not be compressed.
+  out.append("accept-encoding: identity\r\n");
+  if (!to.key.empty()) out.append("authorization: Bearer ").append(to.key).append("\r\n");
+}
+
 // Where an entry of that identity is, or may be put: the live one of the same identity, else an unused place, else the
 // end.
 template <typename Entry, typename InFlight>

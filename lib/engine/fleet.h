@@ -67,6 +67,11 @@ struct World {
 
 inline constexpr const char* kNobodyToMark = "no deployment has that name and model; lb_engine_stats lists them";
 
+// How to get to `address` of an upstream: with its TLS, or through its proxy.
+ConnectSpec connect_spec(const Upstream& upstream, const Address& address);
+// The fields that a deployment adds to each request of its own: its key, its headers.
+void write_own_fields(const Deployment& to, std::string& out);
+
 class Fleet {
  public:
   // `connections`: connections_max counts, because lb itself makes the connections.

@@ -21,6 +21,7 @@ struct Link {
   UpstreamIndex upstream;
   ConnId conn = 0;       // 0 until an address is known, and after it is gone.
   uint64_t call = 0;     // Whose attempt it serves; 0 while idle.
+  bool probe = false;    // It serves a probe, and is closed behind it.
   bool up = false;       // Connected: it can be written to.
   bool reading = false;  // What the port was last told.
   uint32_t served = 0;   // Attempts before this one.

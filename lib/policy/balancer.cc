@@ -381,6 +381,18 @@ std::optional<Duration> Balancer::shortest_wait(const Plan& plan, const Ask& ask
   return first - now;
 }
 
+bool Balancer::faulted(TargetIndex index, Instant now) const {
+  const Target& target = targets_[index];
+  ScopeIndex endpoint = target.shared[2];
+  return target.scope.health.faulted(now) || (endpoint != kNoScope && scopes_[endpoint].health.faulted(now));
+}
+
+void Balancer::revive(TargetIndex index, Instant now) {
+  Target& target = targets_[index];
+  target.scope.health.revive(settings_.health.breaker, now);
+  if (target.shared[2] != kNoScope) scopes_[target.shared[2]].health.revive(settings_.health.breaker, now);
+}
+
 void Balancer::mark_down(TargetIndex target, Duration length, Instant now) {
   targets_[target].scope.health.mark_down(length, now);
 }

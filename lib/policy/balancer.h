@@ -99,6 +99,11 @@ class Balancer {
   uint32_t scope_in_flight(ScopeIndex scope) const { return scopes_[scope].in_flight; }
   size_t target_count() const { return targets_.size(); }
 
+  // A fault keeps it out, or is not known to be over.
+  bool faulted(TargetIndex target, Instant now) const;
+  // An active probe has found it alive: what a fault held against it and its endpoint is over.
+  void revive(TargetIndex target, Instant now);
+
   // --- By hand ---
   void mark_down(TargetIndex target, Duration length, Instant now);
   void mark_up(TargetIndex target);

@@ -32,12 +32,7 @@ double Health::warmed(const BreakerSpec& spec, Instant now) const {
 
 Duration Health::on_good(bool probe, bool slow, const BreakerSpec& spec, Instant now) {
   probe = probe && half_open_;  // Else it has been brought back by hand meanwhile.
-  if (probe) {
-    half_open_ = probing_ = false;
-    recovering_ = spec.slow_start > Duration::zero();
-    recovered_at_ = now;
-    parts_.fill({});
-  }
+  if (probe) recover(spec, now);
   // What went out before the breaker opened, and ends well behind it, proves nothing.
   if (half_open_) return Duration::zero();
   errors_ = 0;
@@ -58,6 +53,21 @@ Duration Health::on_fault(bool probe, bool at_once, const BreakerSpec& spec, Ins
   // A fault of an attempt from before it opened says nothing new, but it is no reason to come back sooner.
   if (half_open_ && !probe) return extend(now + spec.open, Outage::fault, now);
   return trip(spec, now);
+}
+
+void Health::revive(const BreakerSpec& spec, Instant now) {
+  if (!faulted(now)) return;
+  until_[static_cast<size_t>(Outage::fault)] = std::min(now, until_[static_cast<size_t>(Outage::fault)]);
+  open_at_ = *std::max_element(until_.begin(), until_.end());
+  errors_ = 0;
+  recover(spec, now);
+}
+
+void Health::recover(const BreakerSpec& spec, Instant now) {
+  half_open_ = probing_ = false;
+  recovering_ = spec.slow_start > Duration::zero();
+  recovered_at_ = now;
+  parts_.fill({});
 }
 
 Duration Health::trip(const BreakerSpec& spec, Instant now) {

@@ -86,7 +86,7 @@ class Health {
   double warmth(const BreakerSpec& spec, Instant now) const { return recovering_ ? warmed(spec, now) : 1; }
   uint32_t errors() const { return errors_; }
   // Its last attempt was a fault, or it has just come back: a call that has failed once goes elsewhere if it can.
-  bool doubtful(Instant now) const { 
+  bool doubtful(Instant now) const {
     return errors_ > 0 || half_open_ || (open_at_ > Instant() && now < open_at_ + kDoubt);
   }
 
@@ -104,6 +104,11 @@ class Health {
   // Out until then, or as long as it is already: a cooldown only extends.
   Duration cool(Duration length, Outage why, const Cooldowns& cooldowns, Instant now);
 
+  // A fault keeps it out, or is not known to be over.
+  bool faulted(Instant now) const { return half_open_ || until_[static_cast<size_t>(Outage::fault)] > now; }
+  // It is known to be back: as after a good probe. What it was told to wait for, and a hand, still hold it.
+  void revive(const BreakerSpec& spec, Instant now);
+
   // By hand: out for `length`, or back at once with nothing remembered.
   void mark_down(Duration length, Instant now);
   void mark_up() { *this = Health(); }
@@ -118,6 +123,7 @@ class Health {
   };
   static constexpr int64_t kParts = 6;
 
+  void recover(const BreakerSpec& spec, Instant now);
   double warmed(const BreakerSpec& spec, Instant now) const;
   void record(bool bad, bool slow, const BreakerSpec& spec, Instant now);
   bool too_many(const BreakerSpec& spec) const;
