@@ -253,7 +253,7 @@ void Clients::on_request_head(uint64_t number, uint32_t host, uint64_t) {
   // A second time is right only after a kept-alive connection died before it said anything, and only once.
   uint32_t times = ++call.asked[host];
   print(call, "asks host " + std::to_string(host));
-  if (times > 2 || (times == 2 && net_->heard(number, host)))
+  if (!promise_.again && (times > 2 || (times == 2 && net_->heard(number, host))))
     wrong(call, "host " + std::to_string(host) + " was tried again");
 }
 

@@ -44,6 +44,7 @@ struct Promise {
   bool no_failure =
       false;  // One target is in perfect health and may always be asked: nothing but a cut after content fails.
   Duration deadline_max;  // The longest that any call may take.
+  bool again = false;     // Targets may be tried again once all have been.
 };
 
 class Clients : public EventSink, public Watcher {

@@ -141,7 +141,7 @@ void FakeNet::take(ConnId id, Conn& conn, std::string_view bytes) {
           // A fault drawn for the connection itself has been played; each request draws anew.
           conn.fault = draw(host);
           if (on_the_way(conn.fault) && conn.fault != Fault::dies_on_request) conn.fault = Fault::none;
-          watcher_.on_request_head(conn.call, conn.host, id);
+          if (conn.seen.head.method == "POST") watcher_.on_request_head(conn.call, conn.host, id);  // Else a probe.
           if (conn.fault == Fault::early_error) answer(id, conn);
           break;
         }
@@ -150,7 +150,7 @@ void FakeNet::take(ConnId id, Conn& conn, std::string_view bytes) {
           break;
         case Http1Parser::Piece::Kind::end:
           conn.seen.whole = true;
-          watcher_.on_request(conn.seen);
+          if (conn.seen.head.method == "POST") watcher_.on_request(conn.seen);
           conn.parser.next();
           if (conn.fault != Fault::early_error) answer(id, conn);
           break;

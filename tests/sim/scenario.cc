@@ -36,6 +36,8 @@ class Scenario {
 
  private:
   void draw_hosts();
+  void draw_policies(Route& route);
+  void draw_settings(policy::Settings& settings);
   std::shared_ptr<const Config> draw_config();
   Deployment draw_deployment(uint32_t host);
   CallPlan draw_call();
@@ -48,6 +50,7 @@ class Scenario {
   std::vector<Host> hosts_;
   Verdict verdict_;
   bool promised_;  // Host 0 is in perfect health.
+  bool again_;     // Routes may try a target again.
   bool reloads_;
   uint64_t calls_;
   uint64_t started_ = 0;
@@ -64,7 +67,8 @@ Scenario::Scenario(uint64_t seed, bool log) : rng_(Rng(seed).split("scenario")) 
   calls_ = 1 + rng_.below(60);
   deadline_ = promised_ ? Duration::from_s(600) : Duration::from_ms(one_of<int64_t>(rng_, {300, 3000, 30'000}));
   draw_hosts();
-  Promise promise{promised_, deadline_};
+  again_ = !promised_ && rng_.below(4) == 0;
+  Promise promise{promised_, deadline_, again_};
   clients_ = std::make_unique<Clients>(schedule_, Rng(seed).split("clients"), promise, verdict_);
   net_ = std::make_unique<FakeNet>(schedule_, Rng(seed).split("net"), hosts_, *clients_);
   EngineOptions options;
@@ -120,7 +124,43 @@ Deployment Scenario::draw_deployment(uint32_t index) {
   to.timeouts = {Duration::from_s(1), Duration::from_s(2), Duration::from_s(2), Duration::from_s(2)};
   to.connections_max = perfect ? 1024 : one_of<uint32_t>(rng_, {1, 2, 1024});
   to.keep_alive = Duration::from_ms(one_of<int64_t>(rng_, {50, 5000}));
+  if (rng_.below(4) == 0) to.probe = Duration::from_ms(one_of<int64_t>(rng_, {20, 1000}));
+  to.probe_path = "/models";
   return to;
+}
+
+// Every way to balance, to wait and to try again; whatever they are, all that callers are promised holds.
+void Scenario::draw_policies(Route& route) {
+  policy::PlanSpec& plan = route.plan;
+  plan.balance = static_cast<policy::Balance>(rng_.below(static_cast<uint64_t>(policy::Balance::host) + 1));
+  plan.estimate = static_cast<policy::Estimate>(rng_.below(4));
+  if (rng_.below(4) == 0) plan.sticky = Duration::from_s(5);
+  plan.fail_back = rng_.below(2) == 0;
+  if (rng_.below(2) == 0) plan.affinity = Duration::from_s(20);
+  route.affinity_tokens = one_of<uint32_t>(rng_, {0, 100});
+  route.affinity_wait = Duration::from_us(100);
+  if (promised_) return;
+  plan.spill = rng_.below(3) == 0 ? policy::Spill::strict : policy::Spill::spill;
+  plan.when_none = static_cast<policy::WhenNone>(rng_.below(3));
+  plan.panic_share = one_of<double>(rng_, {0.0, 0.0, 0.5, 1.0});
+  if (!again_) return;
+  route.retry.policy = rng_.below(2) ? policy::RetryPolicy::again : policy::RetryPolicy::forever;
+  route.retry.backoff = Duration::from_ms(one_of<int64_t>(rng_, {50, 500}));
+  route.retry.backoff_max = Duration::from_s(3);
+}
+
+void Scenario::draw_settings(policy::Settings& settings) {
+  settings.bindings = one_of<uint32_t>(rng_, {0, 2, 1000});
+  settings.refund_failed = rng_.below(2) == 0;
+  policy::BreakerSpec& breaker = settings.health.breaker;
+  breaker.errors = one_of<uint32_t>(rng_, {0, 1, 3});
+  breaker.slow_start = Duration::from_ms(one_of<int64_t>(rng_, {0, 2000}));
+  breaker.open = Duration::from_ms(one_of<int64_t>(rng_, {10, 5000}));
+  if (rng_.below(4) == 0) breaker.slow = Duration::from_ms(200);
+  if (promised_) return;
+  for (policy::Mark& mark : settings.health.marks)
+    if (rng_.below(6) == 0) mark = static_cast<policy::Mark>(rng_.below(6));
+  if (rng_.below(4) == 0) settings.budget = {0.1, 0.5};
 }
 
 std::shared_ptr<const Config> Scenario::draw_config() {
@@ -143,7 +183,9 @@ std::shared_ptr<const Config> Scenario::draw_config() {
     route.hold_bytes = promised_ ? 1u << 20 : one_of<uint32_t>(rng_, {64, 2000, 65536});
     route.replay_bytes = promised_ ? 1u << 20 : one_of<uint32_t>(rng_, {1000, 1u << 20});
     if (!promised_ && rng_.below(6) == 0) route.commit_on = CommitOn::head;
+    draw_policies(route);
   }
+  draw_settings(config->policies);
   Limits& limits = config->limits;
   limits.head_bytes = 65536;
   limits.body_bytes = 1u << 20;
@@ -208,7 +250,7 @@ void Scenario::check_rest() {
   for (const Host& host : hosts_) {
     uint32_t most = 0;
     for (const Deployment& to : engine_->config().deployments)
-      if (to.name == host.name) most = to.connections_max;
+      if (to.name == host.name) most = to.connections_max + (to.probe > Duration::zero() ? 1 : 0);
     if (!reloads_ && host.connections_peak > most)
       verdict_.broken(host.name + " had " + std::to_string(host.connections_peak) + " connections, with at most " +
                       std::to_string(most));
