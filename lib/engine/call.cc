@@ -215,6 +215,7 @@ policy::Prompt Call::prompt() const {
 policy::Ask Call::ask() const {
   policy::Ask ask;
   ask.tried = tried_;
+  ask.retry = attempts_ > 0;
   ask.charge = policy::Balancer::expect(plan(), prompt());
   ask.affinity = affinity_key_;
   ask.patience = Duration{route_config().affinity_wait.ns *

@@ -61,6 +61,7 @@ policy::Ask Door::policy_ask(const DoorAsk& ask, size_t route, const policy::Pla
   const Route& config = fleet_.world()->config->routes[route];
   policy::Ask out;
   out.tried = ask.tried;
+  out.retry = ask.attempts > 0;
   out.charge = policy::Balancer::expect(plan, ask.prompt);
   if (ask.tokens_in > 0) out.charge.input = ask.tokens_in;
   if (!ask.affinity.empty() && config.affinity != Affinity::off)

@@ -117,6 +117,7 @@ struct Plan : PlanSpec {
 
 struct Ask {
   std::span<const TargetIndex> tried;  // Of this call; never taken again.
+  bool retry = false;                  // It has failed before, also where nothing counts as tried.
   Charge charge;                       // What it is expected to take.
   uint64_t affinity = 0;               // Key of its session or prompt; 0: none.
   Duration patience;                   // Affinity: how long a wait for its own target its cached tokens are worth.

@@ -166,7 +166,10 @@ class Decider {
       case Outage::none:
       case Outage::fault: return Badness{1, until};
       case Outage::told: return Badness{2, until};
-      case Outage::key: return Badness{3, until};
+      case Outage::key:
+        // Asking again with a key that is refused changes nothing within one call.
+        if (view_.ask.retry) return std::nullopt;
+        return Badness{3, until};
       case Outage::manual: return std::nullopt;
     }
     return std::nullopt;

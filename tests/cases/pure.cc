@@ -73,6 +73,7 @@ void PureChooser::begin(const Question& question, Instant now) {
 policy::Ask PureChooser::ask(Call& call) {
   policy::Ask ask;
   ask.tried = call.tried;
+  ask.retry = call.attempts > 0;
   ask.charge = policy::Balancer::expect(call.plan(), call.prompt);
   ask.affinity = call.affinity;
   Duration worth{call.config().affinity_wait.ns * static_cast<int64_t>(ask.charge.input)};
