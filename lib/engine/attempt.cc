@@ -331,7 +331,7 @@ void Call::close_attempt(Took took) {
     context_.fleet.target(attempt_.target).cooled_by = attempt_.failed_as;
     context_.log(LogLevel::info, "deployment cools down",
                  "\"deployment\":" + json_quote(served_by_) + ",\"model\":" + json_quote(model_) + ",\"class\":\"" +
-                     error_class_name(attempt_.failed_as) + "\",\"for_ms\":" + std::to_string(out.ms_ceil()));
+                     cause_name(attempt_.failed_as) + "\",\"for_ms\":" + std::to_string(out.ms_ceil()));
     context_.probes.watch(context_.fleet.target(attempt_.target).upstream);
   }
   attempt_.serial = 0;

@@ -218,6 +218,7 @@ policy::Ask Call::ask() const {
   ask.retry = attempts_ > 0;
   ask.charge = policy::Balancer::expect(plan(), prompt());
   ask.affinity = affinity_key_;
+  ask.waits = context_.now < std::min(waiting_since_ + route_config().wait, deadline_);
   ask.patience = Duration{route_config().affinity_wait.ns *
                           static_cast<int64_t>(std::min(ask.charge.input, uint64_t{1'000'000}))};
   // Who will not wait at all does not wait for a cache either.
@@ -285,7 +286,7 @@ void Call::wait(const policy::Decision& decision) {
     context_.waiting.add({id_, caller_key_, caller_share_, tokens, priority_});
   }
   tick_timer_.kind = static_cast<uint32_t>(TimerKind::call_wait);
-  context_.timers.arm(tick_timer_, std::min(limit, decision.wait_until));
+  context_.timers.arm(tick_timer_, std::min({limit, decision.wait_until, decision.look_at}));
 }
 
 bool Call::admit() {

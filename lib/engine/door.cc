@@ -66,6 +66,7 @@ policy::Ask Door::policy_ask(const DoorAsk& ask, size_t route, const policy::Pla
   if (ask.tokens_in > 0) out.charge.input = ask.tokens_in;
   if (!ask.affinity.empty() && config.affinity != Affinity::off)
     out.affinity = hash_text(ask.affinity) ^ hash_text(config.model);
+  out.waits = config.wait > Duration::zero();
   out.patience = Duration{config.affinity_wait.ns *
                           static_cast<int64_t>(std::min(out.charge.input, uint64_t{1'000'000}))};
   out.patience = std::min(out.patience, config.wait);

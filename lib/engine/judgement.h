@@ -27,6 +27,9 @@ struct Judgement {
   void mark(policy::Ended& out) const;
 };
 
+// What took a deployment out, in a word: one that only answers too slowly has no error.
+inline const char* cause_name(ErrorClass what) { return what == ErrorClass::none ? "slow" : error_class_name(what); }
+
 // `status` is 0 and `text` our own message where there was no answer.
 Judgement judgement_of(const Config& config, ErrorClass what, std::optional<Duration> told, uint16_t status,
                       std::string_view text);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "engine/context.h"
+#include "engine/judgement.h"
 #include "engine/stats.h"
 #include "lb.h"
 
@@ -36,7 +37,7 @@ void write_target(JsonWriter& json, const Fleet& fleet, policy::TargetIndex inde
   json.key("state").value(cooling ? "cooling" : facts.probed ? "probing" : facts.warmth < 1 ? "warming" : "up");
   if (cooling) {
     json.key("open_in_ms").value((facts.open_at - now).ms_ceil());
-    json.key("cooled_by").value(facts.outage == policy::Outage::manual ? "hand" : error_class_name(target.cooled_by));
+    json.key("cooled_by").value(facts.outage == policy::Outage::manual ? "hand" : cause_name(target.cooled_by));
   }
   json.key("in_flight").value(uint64_t{facts.in_flight});
   if (facts.utilisation > 0) json.key("utilisation").value(facts.utilisation);

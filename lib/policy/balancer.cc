@@ -118,6 +118,7 @@ void Balancer::absorb(const Scope& scope, const BreakerSpec& breaker, const Char
     facts.probed = facts.probed || health.open_at() <= now;
     // The worst of what holds it back, not what lasts longest: a fault that is forgiven must not hide a refused key.
     facts.outage = std::max(facts.outage, health.outage(now));
+    facts.changes_at = std::min(facts.changes_at, health.changes_at(now));
   }
   facts.doubtful = facts.doubtful || health.doubtful(now);
   facts.warmth = std::min(facts.warmth, health.warmth(breaker, now));

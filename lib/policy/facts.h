@@ -46,6 +46,7 @@ enum class Spill : uint8_t {
 struct Facts {
   Instant open_at;           // Out of rotation until then (cooldown, breaker); in the past when it is fine.
   Outage outage = Outage::none;
+  Instant changes_at = Instant::never();  // When the first of what keeps it out ends.
   bool doubtful = false;     // Its last attempt was a fault, or it has just come back.
   bool probed = false;       // Half-open, and its one probe is out.
   bool full = false;         // All slots of the target, or of what it shares, are taken.
@@ -120,6 +121,7 @@ struct Ask {
   bool retry = false;                  // It has failed before, also where nothing counts as tried.
   Charge charge;                       // What it is expected to take.
   uint64_t affinity = 0;               // Key of its session or prompt; 0: none.
+  bool waits = true;                   // It may wait: then one that is full is better than one with a fault.
   Duration patience;                   // Affinity: how long a wait for its own target its cached tokens are worth.
 };
 
@@ -134,6 +136,8 @@ struct Decision {
   Status why = Status::OK;  // wait: NO_UPSTREAM (out) or LIMITED (limits); reject: the same.
   // How a target was chosen.
   enum class By : uint8_t { balance, affinity, sticky, panic, best_effort, caller } by = By::balance;
+  // wait: when something about a target changes, so that the decision may be another.
+  Instant look_at = Instant::never();
 };
 
 }  // namespace lb::policy

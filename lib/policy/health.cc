@@ -24,6 +24,13 @@ Outage Health::outage(Instant now) const {
   return half_open_ && probing_ ? Outage::fault : Outage::none;
 }
 
+Instant Health::changes_at(Instant now) const {
+  Instant first = Instant::never();
+  for (Instant until : until_)
+    if (until > now) first = std::min(first, until);
+  return first;
+}
+
 double Health::warmed(const BreakerSpec& spec, Instant now) const {
   int64_t since = (now - recovered_at_).ns;
   if (since >= spec.slow_start.ns) return 1;

@@ -79,6 +79,8 @@ class Health {
   Instant open_at() const { return open_at_; }
   // The worst of what holds it back now, not what lasts longest: that must not hide the others.
   Outage outage(Instant now) const;
+  // When one of the things that hold it back ends; never() where none does.
+  Instant changes_at(Instant now) const;
   // Open to one more attempt: nothing holds it back, or it is half-open and its probe is not out yet.
   bool may_take(Instant now) const { return open_at_ <= now && !(half_open_ && probing_); }
   bool half_open(Instant now) const { return half_open_ && open_at_ <= now; }

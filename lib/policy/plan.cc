@@ -51,7 +51,7 @@ class Decider {
       open_tiers_++;
       view_.forgive = in_panic(tier);
       if (std::optional<TargetIndex> target = in_tier(tier)) return target;
-      if (plan_.spill == Spill::strict && any_healthy(tier)) break;
+      if (closes(tier)) break;
     }
     return std::nullopt;
   }
@@ -75,6 +75,7 @@ class Decider {
         other = true;
       }
       if (other && plan_.fail_back) return std::nullopt;
+      if (closes(tier)) return std::nullopt;
     }
     return std::nullopt;
   }
@@ -86,6 +87,8 @@ class Decider {
     const Bindings::Binding* bound = memory_.bindings->find(view_.ask.affinity);
     if (!bound || view_.now - bound->used_at > plan_.affinity || !in_plan(plan_, *bound)) return std::nullopt;
     if (!view_.untried(bound->target)) return std::nullopt;
+    for (uint32_t i = 0; i < bound->tier; i++)
+      if (closes(plan_.tiers[i])) return std::nullopt;
     Facts facts = view_.source.facts(bound->target);
     if (facts.may_take(view_.now)) {
       if (overrun(plan_.tiers[bound->tier], bound->target, facts)) return std::nullopt;
@@ -105,6 +108,9 @@ class Decider {
     return other != target && view_.untried(other) && view_.may_take(facts_there) &&
            load(facts, plan_, view_.ask) > kOverrun * load(facts_there, plan_, view_.ask);
   }
+
+  // While it is not out as a whole, the tiers behind it take no calls.
+  bool closes(const Tier& tier) const { return plan_.spill == Spill::strict && any_healthy(tier); }
 
   bool any_healthy(const Tier& tier) const {
     return std::any_of(tier.targets.begin(), tier.targets.end(), [&](TargetIndex target) {
@@ -178,15 +184,19 @@ class Decider {
   // No target of `tiers` may take the call. Never zero targets when some exist, as far as the plan allows.
   Decision none_may(std::span<const Tier> tiers) {
     bool healthy = std::any_of(tiers.begin(), tiers.end(), [&](const Tier& tier) { return any_healthy(tier); });
-    // While a healthy one is only full, faults are not forgiven: waiting for it is better.
-    panics_ = plan_.when_none == WhenNone::panic && !healthy;
+    // While a healthy one is only full, faults are not forgiven: waiting for it is better, if it may be waited for.
+    panics_ = plan_.when_none == WhenNone::panic && !(healthy && view_.ask.waits);
     Decision otherwise = nothing();
     bool ever = false;
     for (const Tier& tier : tiers) earliest_in(tier, otherwise, ever);
     if (otherwise.kind == Decision::Kind::reject) return otherwise;
+    otherwise.look_at = otherwise.wait_until;
+    for (const Tier& tier : plan_.tiers)
+      for (TargetIndex target : tier.targets)
+        otherwise.look_at = std::min(otherwise.look_at, view_.source.facts(target).changes_at);
     if (!ever) otherwise = {Decision::Kind::reject, kNoTarget, Instant::never(), Status::LIMITED, By::balance};
     if (plan_.when_none == WhenNone::fail) return otherwise;
-    if (plan_.when_none == WhenNone::panic && healthy) return otherwise;
+    if (plan_.when_none == WhenNone::panic && !panics_) return otherwise;
     TargetIndex least = kNoTarget;
     Badness least_bad;
     uint64_t equals = 0;
