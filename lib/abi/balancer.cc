@@ -1,5 +1,6 @@
 // lb_balancer_*: the door of lib/engine/door.h behind one mutex, for hosts that send requests themselves.
 #include <algorithm>
+#include <cstddef>
 #include <memory>
 #include <mutex>
 
@@ -10,6 +11,13 @@
 #include "lb.h"
 #include "net/loop.h"
 
+namespace {
+
+// Clocks beyond this, some 146 years, would overflow sums with durations and with one another.
+constexpr uint64_t kClockMax = (uint64_t{1} << 62) - 1;
+
+}  // namespace
+
 struct lb_balancer {
   lb_balancer(const lb_balancer_options& given, uint64_t seed)
       : options(given),
@@ -18,7 +26,9 @@ struct lb_balancer {
 
   // Unix time minus the host's clock.
   static lb::Duration wall(const lb_balancer_options& given) {
-    return given.unix_ns ? lb::Duration{static_cast<int64_t>(given.unix_ns - given.now_ns)} : lb::Duration::zero();
+    if (!given.unix_ns) return lb::Duration::zero();
+    return lb::Duration{static_cast<int64_t>(std::min(given.unix_ns, kClockMax)) -
+                        static_cast<int64_t>(std::min(given.now_ns, kClockMax))};
   }
   static constexpr uint32_t kPicksMax = 65'536;  // As lb.h says.
 
@@ -37,8 +47,8 @@ using lb::Status;
 
 // What lb_balancer_options.picks_max may be at most: the slots that an id has bits for.
 constexpr uint32_t kPicksLimit = 1u << 24;
-// Clocks beyond this, some 146 years, would overflow sums with durations.
-constexpr uint64_t kClockMax = uint64_t{1} << 62;
+constexpr uint32_t kKnown =
+    LB_KNOWN_TOKENS_IN | LB_KNOWN_TOKENS_OUT | LB_KNOWN_TOKENS_CACHED | LB_KNOWN_FIRST_CONTENT;
 
 Instant at(uint64_t now_ns) { return Instant{static_cast<int64_t>(std::min(now_ns, kClockMax))}; }
 bool is_text(const void* text, size_t size) { return text || size == 0; }
@@ -59,21 +69,26 @@ lb::Result<std::shared_ptr<const lb::Config>> parse(const lb_balancer_options& o
   return lb::parse_config(text, allowed ? &secrets : nullptr, lb::SecretUse::read);
 }
 
-// The struct itself where its host was built against this header, else `copy`, filled from it. Null: not valid.
+// `known` is the struct itself where its host was built against this header, else `copy`, filled from it.
 template <typename T>
-const T* this_version(const T* given, T& copy) {
-  if (given && given->struct_size == sizeof(T)) return given;
-  return given && !lb::read_options(given, copy) ? &copy : nullptr;
+lb_status this_version(const T* given, T& copy, const T*& known) {
+  if (!given) return LB_INVALID;
+  known = given;
+  if (given->struct_size == sizeof(T)) return LB_OK;
+  known = &copy;
+  std::optional<lb::Error> error = lb::read_options(given, copy);
+  return error ? static_cast<lb_status>(error->status) : lb_status{LB_OK};
 }
 
-bool read_ask(const lb_ask* given, lb::DoorAsk& out) {
+lb_status read_ask(const lb_ask* given, lb::DoorAsk& out) {
   lb_ask copy;
-  const lb_ask* known = this_version(given, copy);
-  if (!known) return false;
+  const lb_ask* known = nullptr;
+  if (lb_status status = this_version(given, copy, known); status != LB_OK) return status;
   const lb_ask& ask = *known;
+  if (ask.flags & ~uint32_t{LB_ASK_RETRY}) return LB_UNSUPPORTED;
   if (!is_text(ask.model, ask.model_len) || !is_text(ask.caller, ask.caller_len) ||
-      !is_text(ask.affinity, ask.affinity_len) || !is_text(ask.tried, ask.tried_count))
-    return false;
+      !is_text(ask.affinity, ask.affinity_len) || (!ask.tried && ask.tried_count))
+    return LB_INVALID;
   out.model = view(ask.model, ask.model_len);
   out.caller = view(ask.caller, ask.caller_len);
   out.affinity = view(ask.affinity, ask.affinity_len);
@@ -83,17 +98,18 @@ bool read_ask(const lb_ask* given, lb::DoorAsk& out) {
   out.attempts = ask.attempts ? ask.attempts : static_cast<uint32_t>(ask.tried_count);
   out.retry = (ask.flags & LB_ASK_RETRY) != 0;
   if (ask.deadline_ns) out.deadline = at(ask.deadline_ns);
-  return true;
+  return LB_OK;
 }
 
-bool read_outcome(const lb_outcome* given, lb::DoorOutcome& out) {
+lb_status read_outcome(const lb_outcome* given, lb::DoorOutcome& out) {
   lb_outcome copy;
-  const lb_outcome* known_struct = this_version(given, copy);
-  if (!known_struct) return false;
+  const lb_outcome* known_struct = nullptr;
+  if (lb_status status = this_version(given, copy, known_struct); status != LB_OK) return status;
   const lb_outcome& outcome = *known_struct;
+  if (outcome.known & ~kKnown) return LB_UNSUPPORTED;
   if (outcome.kind > LB_OUTCOME_NOT_SENT || !is_text(outcome.head, outcome.head_len) ||
       !is_text(outcome.body, outcome.body_len) || outcome.http_status > 999)
-    return false;
+    return LB_INVALID;
   auto known = [&](uint32_t bit, uint64_t value) {
     return outcome.known & bit ? std::optional(value) : std::nullopt;
   };
@@ -106,13 +122,13 @@ bool read_outcome(const lb_outcome* given, lb::DoorOutcome& out) {
   out.cached = known(LB_KNOWN_TOKENS_CACHED, outcome.tokens_cached);
   if (outcome.known & LB_KNOWN_FIRST_CONTENT) out.first_content = duration(outcome.first_content_ns);
   out.delivered = outcome.delivered != 0;
-  return true;
+  return LB_OK;
 }
 
-// Has `fill` write a struct of any age: as much as the host's has room for.
+// Has `fill` write a struct of any age: as much as the host's has room for, which is `least` if it is of any use.
 template <typename T, typename Fill>
-lb_status write_struct(T* out, Fill fill) {
-  if (!out || out->struct_size < sizeof(uint32_t) || out->struct_size > lb::kOptionsMax) return LB_INVALID;
+lb_status write_struct(T* out, size_t least, Fill fill) {
+  if (!out || out->struct_size < least || out->struct_size > lb::kOptionsMax) return LB_INVALID;
   if (out->struct_size == sizeof(T)) return fill(*out);
   T whole = {};
   lb_status status = fill(whole);
@@ -165,8 +181,10 @@ lb_status lb_balancer_configure(lb_balancer* balancer, const char* config, size_
 
 lb_status lb_balancer_pick(lb_balancer* balancer, const lb_ask* ask, uint64_t now_ns, lb_pick* out) {
   lb::DoorAsk wanted;
-  if (!balancer || !read_ask(ask, wanted)) return LB_INVALID;
-  return write_struct(out, [&](lb_pick& pick) {
+  if (!balancer) return LB_INVALID;
+  if (lb_status status = read_ask(ask, wanted); status != LB_OK) return status;
+  // A host that could not learn the number of its pick could never report it.
+  return write_struct(out, offsetof(lb_pick, wait_ns), [&](lb_pick& pick) {
     lb::DoorPick picked;
     std::lock_guard lock(balancer->mutex);
     balancer->door.pick(wanted, at(now_ns), picked);
@@ -178,8 +196,9 @@ lb_status lb_balancer_pick(lb_balancer* balancer, const lb_ask* ask, uint64_t no
 lb_status lb_balancer_report(lb_balancer* balancer, uint64_t pick, const lb_outcome* outcome, uint64_t now_ns,
                              lb_next* out) {
   lb::DoorOutcome how;
-  if (!balancer || !read_outcome(outcome, how)) return LB_INVALID;
-  return write_struct(out, [&](lb_next& next) {
+  if (!balancer) return LB_INVALID;
+  if (lb_status status = read_outcome(outcome, how); status != LB_OK) return status;
+  return write_struct(out, sizeof out->struct_size, [&](lb_next& next) {
     std::lock_guard lock(balancer->mutex);
     auto after = balancer->door.report(pick, how, at(now_ns));
     if (!after.ok()) return static_cast<lb_status>(after.error().status);
@@ -191,7 +210,7 @@ lb_status lb_balancer_report(lb_balancer* balancer, uint64_t pick, const lb_outc
 
 char* lb_balancer_explain(lb_balancer* balancer, const lb_ask* ask, uint64_t now_ns, size_t* len) {
   lb::DoorAsk wanted;
-  if (!balancer || !read_ask(ask, wanted)) return nullptr;
+  if (!balancer || read_ask(ask, wanted) != LB_OK) return nullptr;
   std::unique_lock lock(balancer->mutex);
   std::string text = balancer->door.explain(wanted, at(now_ns));
   lock.unlock();

@@ -46,6 +46,9 @@ Instant Door::advance(Instant now) {
 }
 
 void Door::configure(std::shared_ptr<const Config> config, Instant now) {
+  // Places that another deployment may be given now.
+  for (size_t i = 0; i < told_until_.size(); i++)
+    if (!fleet_.target(static_cast<policy::TargetIndex>(i)).live) told_until_[i] = Instant();
   fleet_.configure(std::move(config), wall_, advance(now));
   told_until_.resize(fleet_.target_count());
 }
