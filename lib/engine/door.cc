@@ -236,7 +236,7 @@ std::string Door::explain(const DoorAsk& ask, Instant now) {
   policy::Plan scratch = world.plans[*route];  // Round robin stays where it is.
   policy::Ask asked = policy_ask(ask, *route, scratch);
   Rng rng = fleet_.balancer().rng();
-  policy::Decision decision = fleet_.balancer().decide(scratch, asked, fleet_.caller(ask.caller), now);
+  policy::Decision decision = fleet_.balancer().decide(scratch, asked, fleet_.known_caller(ask.caller), now);
   fleet_.balancer().rng() = rng;
   return print_decision(fleet_, world, *route, asked, decision, now);
 }

@@ -101,6 +101,11 @@ class Fleet {
   // Where the calls of a caller are counted; kNoScope where no limit is configured for it. At most limits.callers are
   // remembered of those that only "*" stands for: the one that has been idle longest goes.
   policy::ScopeIndex caller(std::string_view name);
+  // The same without remembering it, or forgetting another for it; kNoScope for one that is not remembered.
+  policy::ScopeIndex known_caller(std::string_view name) const {
+    auto known = callers_.find(name);
+    return known == callers_.end() ? policy::kNoScope : known->second.scope;
+  }
   // By hand: takes a deployment out for so long, for one model or ("") for all; zero brings it back with all that was
   // held against it forgotten. False when nothing has these names.
   bool mark(std::string_view deployment, std::string_view model, Duration length, Instant now);
