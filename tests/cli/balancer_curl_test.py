@@ -54,8 +54,8 @@ class BalancerCurl(Case):
         # Longer than a window of the mock's, of which the end is refused.
         _, url = self.mock("--limit", "1500:300", "--latency-ms", "20")
         done = self.example({"deployments": [{"name": "only", "url": url}],
-                             "routes": [{"model": "*", "retry": "forever"}]}, "60")
-        self.assertEqual((done.returncode, done.stdout), (0, "served by only\n" * 60), done.stderr)
+                             "routes": [{"model": "*", "retry": "forever"}]}, "100")
+        self.assertEqual((done.returncode, done.stdout), (0, "served by only\n" * 100), done.stderr)
         self.assertIn("only: HTTP 429\nwaiting ", done.stderr)
 
     def test_of_an_own_limit(self):
