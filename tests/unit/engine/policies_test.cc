@@ -1,5 +1,5 @@
-// What the engine adds to the policies: probes that it sends, models that it changes to, rules that it reads bodies for,
-// headers by which callers steer and ask why.
+// What the engine adds to the policies: probes that it sends, models that it changes to, rules that it reads bodies
+// for, headers by which callers steer and ask why.
 #include "policy/quota.h"
 #include "unit/engine/rig.h"
 
