@@ -1,7 +1,11 @@
 /*
  * What a pick and its report cost through the balancer door, with few deployments and with many, side by side in one
  * run, and by one thread and by two on one balancer. Written against lb.h only. Prints one line a row: name, ns for
- * the median round, ns for the best.
+ * the median round, ns for the best. Exit code 1 if the balancer has not counted every call, or holds one open.
+ *
+ *     pick_bench                      the rows
+ *     pick_bench CALLS DEPLOYMENTS    so many calls and no more: to count instructions, and as a quick test
+ *     pick_bench --threads CALLS      two threads, so many calls each
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -12,7 +16,7 @@
 
 #include "lb.h"
 
-enum { ROUNDS = 41, CALLS = 20000, SMALL = 10, LARGE = 1000 };
+enum { ROUNDS = 41, CALLS = 20000, SMALL = 10, LARGE = 1000, EACH = 500000 };
 
 static uint64_t clock_ns(void) {
   struct timespec t;
@@ -89,38 +93,47 @@ static void *run_thread(void *given) {
   return NULL;
 }
 
-/* Two threads on one balancer: every pick is counted, and nothing stays in flight. */
-static void two_threads(void) {
-  enum { EACH = 500000 };
+/* Whether every pick is counted, and none is left open. */
+static int counted(lb_balancer *balancer, uint64_t now, unsigned long long calls) {
+  size_t len;
+  char *stats = lb_balancer_stats(balancer, now, &len);
+  const char *picks = strstr(stats, "\"picks\":");
+  unsigned long long ok = 0, open = picks ? strtoull(picks + strlen("\"picks\":"), NULL, 10) : calls;
+  for (const char *at = stats; (at = strstr(at, "\"ok\":")) != NULL; at += 5) ok += strtoull(at + 5, NULL, 10);
+  if (ok != calls || open != 0) printf("LOST: %llu of %llu calls counted, %llu open\n", ok, calls, open);
+  lb_free(stats);
+  return ok == calls && open == 0;
+}
+
+static int two_threads(int each) {
   lb_balancer *balancer = open_balancer(SMALL, "p2c");
-  struct thread work = {balancer, EACH};
+  struct thread work = {balancer, each};
   pthread_t one, two;
   uint64_t begin = clock_ns();
-  pthread_create(&one, NULL, run_thread, &work);
-  pthread_create(&two, NULL, run_thread, &work);
+  if (pthread_create(&one, NULL, run_thread, &work) || pthread_create(&two, NULL, run_thread, &work))
+    die("pthread_create", NULL);
   pthread_join(one, NULL);
   pthread_join(two, NULL);
-  double ns = (double)(clock_ns() - begin) / (2.0 * EACH);
-  size_t len;
-  char *stats = lb_balancer_stats(balancer, 1, &len);
-  unsigned long long ok = 0, open = strtoull(strstr(stats, "\"picks\":") + 8, NULL, 10);
-  for (const char *at = stats; (at = strstr(at, "\"ok\":")) != NULL; at += 5) ok += strtoull(at + 5, NULL, 10);
-  printf("two threads, %d deployments: %.0f ns a call, %llu of %d calls counted, %llu open\n", SMALL, ns, ok,
-         2 * EACH, open);
-  lb_free(stats);
+  double ns = (double)(clock_ns() - begin) / (2.0 * each);
+  int fine = counted(balancer, 1, 2ull * (unsigned)each);
+  printf("%-30s %6.0f ns a pick and its report, %s\n", "two threads, 10 deployments", ns,
+         fine ? "every call counted" : "calls lost");
   lb_balancer_free(balancer);
-  if (ok != 2 * EACH || open != 0) exit(1);
+  return fine;
+}
+
+static int some_calls(int calls, int deployments) {
+  uint64_t now = 1;
+  lb_balancer *balancer = open_balancer(deployments, "p2c");
+  run(balancer, calls, &now);
+  int fine = counted(balancer, now, (unsigned)calls);
+  lb_balancer_free(balancer);
+  return fine;
 }
 
 int main(int argc, char **argv) {
-  /* Under callgrind: so many calls over so many deployments, and no more. */
-  if (argc == 3) {
-    uint64_t now = 1;
-    lb_balancer *balancer = open_balancer(atoi(argv[2]), "p2c");
-    run(balancer, atoi(argv[1]), &now);
-    lb_balancer_free(balancer);
-    return 0;
-  }
+  if (argc == 3 && strcmp(argv[1], "--threads") == 0) return two_threads(atoi(argv[2])) ? 0 : 1;
+  if (argc == 3) return some_calls(atoi(argv[1]), atoi(argv[2])) ? 0 : 1;
   struct row rows[] = {
       {.name = "p2c, 10 deployments", .balancer = open_balancer(SMALL, "p2c")},
       {.name = "p2c, 1000 deployments", .balancer = open_balancer(LARGE, "p2c")},
@@ -138,7 +151,10 @@ int main(int argc, char **argv) {
     printf("%-30s %6.0f ns a pick and its report (best round %.0f)\n", rows[r].name, middle, rows[r].ns[0]);
   }
   printf("p2c: 1000 deployments cost %.2f times what 10 do\n", median(&rows[1]) / median(&rows[0]));
-  for (int r = 0; r < COUNT; r++) lb_balancer_free(rows[r].balancer);
-  two_threads();
-  return 0;
+  int fine = 1;
+  for (int r = 0; r < COUNT; r++) {
+    fine = counted(rows[r].balancer, rows[r].now, (unsigned long long)ROUNDS * CALLS) && fine;
+    lb_balancer_free(rows[r].balancer);
+  }
+  return two_threads(EACH) && fine ? 0 : 1;
 }
