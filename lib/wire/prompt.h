@@ -18,8 +18,9 @@ namespace lb {
 // secrets: who wants two texts to hash alike can have that.
 class PrefixHash {
  public:
-  // How much of each part of a conversation's beginning is hashed. What differs only after that has some 4 000 tokens in
-  // common, which a provider's cache serves to both if both go to one target; and hashing costs little beside sending.
+  // How much of each part of a conversation's beginning is hashed. What differs only after that has some 4 000 tokens
+  // in common, which a provider's cache serves to both if both go to one target; and hashing costs little beside
+  // sending.
   static constexpr size_t kHashedMax = 16 * 1024;
 
   void add(std::string_view bytes);
