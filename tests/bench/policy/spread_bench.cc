@@ -138,8 +138,8 @@ class Theirs final : public Selector {
   AllUsed used_{};
 };
 
-// To compare with. Who does not know what calls will take can do no better in a burst than to give each deployment the
-// same number of them; the other is told, and sends each to where least has been sent.
+// To compare with. Who does not know the answers to come can do no better in a burst of like prompts than to give each
+// deployment the same number of calls; the other is told, and sends each to where least has been sent.
 class Even final : public Selector {
  public:
   std::optional<size_t> begin(const Call&, size_t number) override { return number % kDeployments; }
