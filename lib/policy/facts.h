@@ -20,7 +20,8 @@ using TargetIndex = uint32_t;
 inline constexpr TargetIndex kNoTarget = UINT32_MAX;
 
 enum class Balance : uint8_t {
-  p2c,           // The less loaded of two drawn by weight: calls in flight by weight, over the headroom of its limits.
+  p2c,           // The less loaded of two drawn by weight: calls in flight by weight, over the headroom of its limits;
+                 // where the calls are nearly as many, the one whose limits are less used.
   p2c_tokens,    // The one of two with fewer tokens in flight by weight.
   peak_ewma,     // The one of two with the lower product of calls in flight and time to first content.
   least_active,  // Of all, the one with the fewest calls in flight by weight; among equals the least recently used.

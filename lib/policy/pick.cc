@@ -17,6 +17,11 @@ constexpr double kHeadroomMin = 1e-6;
 constexpr int kDraws = 16;
 // Latencies closer to the mean than this are noise, and equal: a target must be a quarter slower to get less.
 constexpr double kLatencyNoise = 1.25;
+// Calls in flight that are no more times others are nearly as many: with some ten each, one and a half times is what
+// chance alone makes of equal rates.
+constexpr double kCallsNoise = 1.5;
+// Utilisations closer than this are equal: limits so large that a call is less are not what to go by.
+constexpr double kUtilisationNoise = 0.001;
 // The most that a latency counts: ten times the mean and a hundred times are both "only when nothing else may".
 constexpr double kLatencyFactorMax = 10;
 
@@ -98,7 +103,7 @@ std::optional<TargetIndex> pick_p2c(const Plan& plan, const Tier& tier, const Vi
   std::optional<TargetIndex> two = drawer.draw(*one, second);
   if (!two) return one;
   // Equal: the first, so that the order of the draws decides.
-  return load(second, plan, view.ask) < load(first, plan, view.ask) ? two : one;
+  return lighter(second, first, plan, view.ask) ? two : one;
 }
 
 std::optional<TargetIndex> pick_random(const Tier& tier, const View& view, Rng& rng) {
@@ -202,6 +207,19 @@ double load(const Facts& facts, const Plan& plan, const Ask& ask) {
   double calls = per_weight(static_cast<double>(facts.in_flight) + 1, facts);
   if (plan.balance == Balance::peak_ewma) return calls * latency_factor(facts, plan);
   return calls / std::max(1 - facts.utilisation, kHeadroomMin);
+}
+
+bool lighter(const Facts& one, const Facts& other, const Plan& plan, const Ask& ask) {
+  // Of two with different weights the one that is to get more has the higher utilisation, where their limits do not
+  // differ as much: there it says nothing.
+  bool comparable = (plan.balance == Balance::p2c || plan.balance == Balance::host) &&
+                    one.weight * one.warmth == other.weight * other.warmth &&
+                    std::fabs(one.utilisation - other.utilisation) > kUtilisationNoise;
+  if (comparable) {
+    double calls = static_cast<double>(one.in_flight) + 1, others = static_cast<double>(other.in_flight) + 1;
+    if (calls <= kCallsNoise * others && others <= kCallsNoise * calls) return one.utilisation < other.utilisation;
+  }
+  return load(one, plan, ask) < load(other, plan, ask);
 }
 
 std::optional<TargetIndex> pick(Plan& plan, Tier& tier, const View& view, Rng& rng, const HostSelector& host) {

@@ -45,6 +45,11 @@ struct View {
 // How loaded a target is; lower is better. `plan` says by what.
 double load(const Facts& facts, const Plan& plan, const Ask& ask);
 
+// Whether `one` takes a call rather than `other`, for the balances that draw two. By load; p2c, where the calls in
+// flight of two with the same weight are nearly as many, by the utilisation of their limits: how many calls are in
+// flight depends on how long they happen to last, how many were sent does not.
+bool lighter(const Facts& one, const Facts& other, const Plan& plan, const Ask& ask);
+
 // The target of `tier` that takes the call; nothing when none may.
 std::optional<TargetIndex> pick(Plan& plan, Tier& tier, const View& view, Rng& rng, const HostSelector& host);
 

@@ -20,7 +20,8 @@ constexpr Balance kAll[] = {Balance::p2c,    Balance::p2c_tokens,  Balance::peak
 
 std::vector<double> any_weights(Rng& rng, size_t count) {
   std::vector<double> out(count);
-  bool whole = rng.below(2) == 0;
+  bool whole = rng.below(2) == 0, same = rng.below(4) == 0;
+  if (same) return std::vector<double>(count, 1.0);
   for (double& weight : out) weight = whole ? static_cast<double>(1 + rng.below(9)) : std::exp2(10 * rng.unit() - 5);
   return out;
 }
@@ -169,9 +170,11 @@ void of_two_never_the_worse(void**) {
   holds(kCases, [](Rng& rng) -> const char* {
     Scene scene = any_scene(rng, 2);
     scene.plan.balance = kPairs[rng.below(3)];
-    double first = load(scene[0], scene.plan, scene.ask), second = load(scene[1], scene.plan, scene.ask);
+    bool first = lighter(scene[0], scene[1], scene.plan, scene.ask);
+    bool second = lighter(scene[1], scene[0], scene.plan, scene.ask);
+    if (first && second) return "each lighter than the other";
     TargetIndex picked = *scene.pick();
-    return (picked == 0 ? first <= second : second <= first) ? nullptr : "the worse of two";
+    return (picked == 0 ? !second : !first) ? nullptr : "the worse of two";
   });
 }
 
@@ -180,15 +183,17 @@ void never_the_worst_of_all(void**) {
   holds(kCases, [](Rng& rng) -> const char* {
     Scene scene = any_scene(rng, 40);
     scene.plan.balance = kPairs[rng.below(3)];
-    std::vector<double> loads;
+    std::vector<TargetIndex> left;
     for (TargetIndex i = 0; i < scene.entries.size(); i++) {
       if (rng.below(3) == 0) any_obstacle(scene, i, rng);
-      else loads.push_back(load(scene[i], scene.plan, scene.ask));
+      else left.push_back(i);
     }
-    if (loads.empty()) return scene.pick() ? "one that may not take it" : nullptr;
-    std::sort(loads.begin(), loads.end());
-    double picked = load(scene[*scene.pick()], scene.plan, scene.ask);
-    return loads.size() > 1 && picked > loads[loads.size() - 2] ? "the worst of all" : nullptr;
+    if (left.empty()) return scene.pick() ? "one that may not take it" : nullptr;
+    TargetIndex picked = *scene.pick();
+    bool worst = std::all_of(left.begin(), left.end(), [&](TargetIndex other) {
+      return other == picked || lighter(scene[other], scene[picked], scene.plan, scene.ask);
+    });
+    return left.size() > 1 && worst ? "the worst of all" : nullptr;
   });
 }
 

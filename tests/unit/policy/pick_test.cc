@@ -70,6 +70,38 @@ void no_headroom_is_finite(void**) {
   }
 }
 
+bool plainly_lighter(const Facts& one, const Facts& other, Balance balance = Balance::p2c) {
+  Plan plan;
+  plan.balance = balance;
+  return lighter(one, other, plan, kAsk);
+}
+
+// Nearly as many calls: the less used limits decide, and not how long the calls happen to last.
+void of_as_many_calls_the_less_used(void**) {
+  Facts busy = facts_with(14, 1, 0.30), used = facts_with(9, 1, 0.31);
+  assert_true(plainly_lighter(busy, used) && !plainly_lighter(used, busy));
+  busy.in_flight = 15;  // 16 over 10: more than chance makes of it.
+  assert_true(!plainly_lighter(busy, used) && plainly_lighter(used, busy));
+  assert_true(plainly_lighter(facts_with(2, 1, 0.1), facts_with(1, 1, 0.2)));
+  assert_false(plainly_lighter(facts_with(1, 1, 0.1), facts_with(0, 1, 0.11)));
+}
+
+void limits_as_good_as_equal_decide_nothing(void**) {
+  assert_false(plainly_lighter(facts_with(10, 1, 0.3), facts_with(9, 1, 0.3009)));
+  assert_true(plainly_lighter(facts_with(10, 1, 0.3), facts_with(9, 1, 0.3011)));
+  assert_false(plainly_lighter(facts_with(9, 1, 0.3), facts_with(9, 1, 0.3)));
+}
+
+void of_other_weights_the_load(void**) {
+  assert_false(plainly_lighter(facts_with(10, 1, 0.3), facts_with(9, 1.5, 0.31)));
+  Facts cold = facts_with(9, 1, 0.1);
+  cold.warmth = 0.5;
+  assert_false(plainly_lighter(cold, facts_with(9, 1, 0.2)));
+  for (Balance balance : {Balance::p2c_tokens, Balance::peak_ewma})
+    assert_false(plainly_lighter(facts_with(10, 1, 0.3), facts_with(9, 1, 0.31), balance));
+  assert_true(plainly_lighter(facts_with(10, 1, 0.3), facts_with(9, 1, 0.31), Balance::host));
+}
+
 void tokens_in_flight_by_weight(void**) {
   Plan plan;
   plan.balance = Balance::p2c_tokens;
@@ -341,6 +373,8 @@ int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(more_calls_are_more_load),       cmocka_unit_test(more_weight_is_less_load),
       cmocka_unit_test(less_headroom_is_more_load),     cmocka_unit_test(no_headroom_is_finite),
+      cmocka_unit_test(of_as_many_calls_the_less_used), cmocka_unit_test(limits_as_good_as_equal_decide_nothing),
+      cmocka_unit_test(of_other_weights_the_load),
       cmocka_unit_test(tokens_in_flight_by_weight),     cmocka_unit_test(latency_beyond_noise),
       cmocka_unit_test(nothing_where_none_may),         cmocka_unit_test(of_two_always_the_better),
       cmocka_unit_test(the_pair_is_a_pair),             cmocka_unit_test(equals_share),
