@@ -157,6 +157,7 @@ void Client::answer_error(const Refusal& why, const Detail* detail) {
     }
     if (!detail->upstream.empty()) append_field(fields, "x-lb-served-by", detail->upstream);
     append_field(fields, "x-lb-attempts", std::to_string(detail->attempts));
+    if (!detail->trace.empty()) append_field(fields, "x-lb-trace", detail->trace);
   }
   append_field(fields, "x-lb-request-id",
                detail && !detail->request_id.empty() ? detail->request_id : make_request_id(context_.ids));

@@ -143,6 +143,11 @@ void a_failure_says_where_and_how_long_to_wait(void**) {
   assert_text(answer.field("retry-after-ms"), "2500");
   assert_text(error_member(answer, "code"), "rate_limit_exceeded");
   assert_text(error_member(answer, "type"), "rate_limit_error");
+  assert_null(answer.head.find("x-lb-trace"));
+  // Who asks is told why.
+  answer = limited.ask(post(kChat, "x-lb-trace: 1\r\n"));
+  assert_true(answer.field("x-lb-trace").find(R"({"deployment":"east","tier":0,"not":"cooling","for_ms":2500})") !=
+              std::string::npos);
 }
 
 void a_deadline_is_504(void**) {

@@ -18,7 +18,7 @@ DEFECTS = {
     "retry after commitment": (
         "lib/engine/attempt.cc",
         "  if (head_emitted_)\n    return broken(Status::BROKEN, \"the connection broke in the middle of the answer: \" + std::string(why));\n",
-        "  if (head_emitted_) {\n    close_attempt(Close::sent);\n    held_.clear();\n    head_emitted_ = false;\n    return dispatch();\n  }\n"),
+        "  if (head_emitted_) {\n    close_attempt(Took::unknown);\n    held_.clear();\n    head_emitted_ = false;\n    return dispatch();\n  }\n"),
     "truncated answer presented as a success": (
         "lib/engine/answer.cc",
         "    if (!answer.finished())\n      return broken(",
@@ -26,7 +26,10 @@ DEFECTS = {
     "target tried twice": (
         "lib/engine/attempt.cc", "    tried_.push_back(index);\n", ""),
     "concurrency slot leaked on cancel": (
-        "lib/engine/attempt.cc", "  target.in_flight--;\n", "  if (phase_ != Phase::connecting) target.in_flight--;\n"),
+        "lib/policy/balancer.cc", "    scope.in_flight--;\n",
+        "    if (ended.took != Ended::Took::input) scope.in_flight--;\n"),
+    "waits end too late": (
+        "lib/engine/call.cc", "std::min({limit, decision.wait_until, decision.look_at})", "limit"),
     "window ignored": (
         "lib/engine/answer.cc", "  while (limit > 0 && (outstanding() < window_ ||", "  while (limit > 0 && (true ||"),
     "cancel leaves the upstream connection open": (
@@ -36,7 +39,7 @@ DEFECTS = {
     "model spliced at the wrong place": (
         "lib/engine/attempt.cc", "      attempt_.cursor = scan_.model_end();\n", "      attempt_.cursor = scan_.model_end() + 1;\n"),
     "caller's credentials sent upstream": (
-        "lib/engine/call.cc", "\"authorization\", ", ""),
+        "lib/engine/call.cc", "\"expect\",         \"authorization\", ", "\"expect\", "),
     "no error event on a broken stream": (
         "lib/engine/answer.cc", "    if (!in_band_error_)\n", "    if (false)\n"),
 }
