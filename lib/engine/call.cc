@@ -12,6 +12,9 @@ namespace {
 // What a streaming body may have unsent once it is too long to be kept for replay: four reads of 64 KiB.
 constexpr uint64_t kBodyWindow = 256 * 1024;
 
+// As the floor of cooldowns.
+constexpr Duration kPauseMin = Duration::from_ms(100);
+
 // A trace says no more than a header field can well hold; the first decisions matter most.
 constexpr size_t kTraceMax = 4096;
 
@@ -254,13 +257,16 @@ void Call::add_trace(const policy::Ask& asked, const policy::Decision& decision)
   trace_ += print_decision(context_.fleet, *world_, route_index_, asked, decision, context_.now);
 }
 
-// All targets have been tried. Where the route has them tried again: after a pause, and all of them.
+// All targets have been tried, or none may take the call and it may not wait for one. Where the route has them tried
+// again: after a pause, and all of them.
 bool Call::again_after_pause() {
-  if (tried_.empty()) return false;
+  bool forever = route_config().retry.policy == policy::RetryPolicy::forever;
+  if (tried_.empty() && !forever) return false;
   std::optional<Duration> pause = policy::pause_before_again(route_config().retry, pause_, told_, deadline_,
                                                              context_.now, context_.fleet.balancer().rng());
   if (!pause) return false;
-  pause_ = *pause;
+  // Without an attempt in between the pause is what keeps it from turning on the spot.
+  pause_ = tried_.empty() ? std::max(*pause, kPauseMin) : *pause;
   tried_.clear();
   paused_until_ = context_.now + pause_;
   if (pause_ == Duration::zero()) {
@@ -278,8 +284,14 @@ void Call::wait(const policy::Decision& decision) {
   bool in_time = context_.now < limit &&
                  (decision.wait_until <= limit || decision.wait_until == Instant::never());
   bool listed = phase_ == Phase::waiting;
-  if (!in_time || (!listed && context_.waiting.size() >= context_.limits().waiting))
+  if (!in_time || (!listed && context_.waiting.size() >= context_.limits().waiting)) {
+    bool forever = route_config().retry.policy == policy::RetryPolicy::forever;
+    // A key or a model that is refused is refused in a minute, too.
+    bool lasting = failure_.what == ErrorClass::auth || failure_.what == ErrorClass::billing ||
+                   failure_.what == ErrorClass::not_found;
+    if (!listed && forever && !lasting && again_after_pause()) return;
     return give_up(decision.why);
+  }
   set_phase(Phase::waiting, Instant::never());
   if (!listed) {
     auto tokens = static_cast<uint64_t>(ask().charge.of(policy::Metric::tokens));

@@ -288,6 +288,24 @@ void the_retry_budget_holds_for_all(void**) {
   rig.expect_done(Status::OK, 200);
 }
 
+// It goes on until the deadline, also while nothing may take the call.
+void forever_means_until_the_deadline(void**) {
+  Rig rig(1);
+  rig.route().retry = {policy::RetryPolicy::forever, 0, Duration::zero(), Duration::zero()};
+  rig.route().plan.when_none = policy::WhenNone::fail;
+  rig.route().deadline = Duration::from_s(30);
+  run(rig, rig.spec(), {failing(429, "retry-after: 5\r\n")});
+  rig.expect_open();
+  rig.pass(Duration::from_ms(5'000));
+  rig.pass(Duration::from_ms(100));
+  rig.says(1, good());
+  rig.expect_done(Status::OK, 200);
+  rig.engine->mark("a", "", Duration::from_s(3600));
+  run(rig, rig.spec(), {});
+  for (int i = 0; i < 310; i++) rig.pass(Duration::from_ms(100));
+  rig.expect_done(Status::DEADLINE, 504);
+}
+
 void by_hand(void**) {
   Rig rig(2);
   rig.open();
@@ -321,6 +339,7 @@ int main() {
       cmocka_unit_test(a_session_stays),
       cmocka_unit_test(stated_limits_are_heeded),
       cmocka_unit_test(the_retry_budget_holds_for_all),
+      cmocka_unit_test(forever_means_until_the_deadline),
       cmocka_unit_test(by_hand),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
