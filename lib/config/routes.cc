@@ -133,7 +133,8 @@ Problem check_larger(const Place& place, const Config& config) {
   for (size_t i = 0; i < config.routes.size(); i++) {
     const Route& route = config.routes[i];
     if (route.larger.empty()) continue;
-    Place here = place.at(i).at("larger");
+    Place there = place.at(i);
+    Place here = there.at("larger");
     if (route.larger == route.model) return here.error("is the model itself; write a larger one, or leave it out");
     if (!config.find_route(route.larger))
       return here.error("no route has the model \"" + route.larger + "\"; add it to the models of a deployment");
