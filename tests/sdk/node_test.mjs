@@ -283,7 +283,8 @@ const tests = {
         seen++;
         const headers = JSON.stringify(call.headers);
         assert.ok(!headers.includes(CLIENT_KEY) && !headers.includes("of-the-caller"), headers);
-        assert.equal(call.headers.authorization, `Bearer key-of-${mock}`);
+        const refused = call.model === "locked" ? "-refused" : "";
+        assert.equal(call.headers.authorization, `Bearer key-of-${mock}${refused}`);
       }
     }
     assert.ok(seen > 60);

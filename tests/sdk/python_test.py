@@ -277,7 +277,8 @@ def callers_key_stays_here(world, client):
             text = json.dumps(call["headers"])
             assert CLIENT_KEY not in text and "of-the-caller" not in text, text
             assert "cookie" not in call["headers"]
-            assert call["headers"]["authorization"] == "Bearer " + keys
+            refused = "-refused" if call["model"] == "locked" else ""
+            assert call["headers"]["authorization"] == "Bearer " + keys + refused
     assert seen > 60
 
 
