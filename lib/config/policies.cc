@@ -111,6 +111,17 @@ policy::ScopeSpec read_limits(JsonView view, Key first, Preset preset) {
   return out;
 }
 
+policy::HedgeSpec read_hedge(JsonView view) {
+  if (!view.present()) return {};
+  policy::HedgeSpec out;
+  out.percentile = read_number(view, Key::hedge_percentile) / 100;
+  out.after_min = read_ms(view, Key::hedge_after_ms);
+  out.share = read_number(view, Key::hedge_share);
+  out.tokens_max = static_cast<uint64_t>(read_integer(view, Key::hedge_tokens_max));
+  out.money_max = static_cast<uint64_t>(read_number(view, Key::hedge_usd_max) * kNanoPerUsd);
+  return out;
+}
+
 policy::Price read_price(JsonView view) {
   // USD per million tokens is a thousand nano-dollars a token.
   auto nano = [&](Key key) { return static_cast<uint64_t>(read_number(view, key) * 1000); };

@@ -18,6 +18,7 @@ Problem read_policies(JsonView root, Preset preset, Config& out);
 // The LB_LIMITS block whose first key is `first`.
 policy::ScopeSpec read_limits(JsonView view, schema::Key first, Preset preset);
 policy::Price read_price(JsonView view);
+policy::HedgeSpec read_hedge(JsonView view);
 
 // After the deployments: reads the routes and adds those that nobody wrote.
 Problem read_routes(JsonView root, Preset preset, Config& config);

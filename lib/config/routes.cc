@@ -52,6 +52,7 @@ void read_settings(JsonView view, Preset preset, Route& out) {
   plan.sticky = read_ms(view, Key::sticky_ms, preset);
   plan.fail_back = read_boolean(view, Key::fail_back, preset);
   plan.estimate = static_cast<policy::Estimate>(read_choice(view, Key::estimate, preset));
+  plan.hedge = read_hedge(view[schema::row(Key::hedge).segment()]);
   out.affinity = static_cast<Affinity>(read_choice(view, Key::affinity, preset));
   plan.affinity = out.affinity == Affinity::off ? Duration::zero() : read_ms(view, Key::affinity_ms, preset);
   out.affinity_tokens = static_cast<uint32_t>(read_integer(view, Key::affinity_tokens, preset));

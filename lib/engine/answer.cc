@@ -174,12 +174,14 @@ void Call::judge_error(bool whole) {
   failure_ = {facts.what, served_by_ + ": " + facts.message};
   events_ = false;
   if (facts.what == ErrorClass::context_length && go_larger()) return;
-  bool goes_on = may_go_on(judgement);
+  bool other = rival_ && judgement.outcome() != policy::Outcome::caller_fault;
+  bool goes_on = other || may_go_on(judgement);
   if (!goes_on && !whole) return commit();  // Longer than may be held: it passes through.
   last_.reset();
   if (whole) last_ = LastAnswer{std::move(attempt_.head), attempt_.status, std::move(held_), attempt_.target};
   held_.clear();
   close_attempt(Took::answer);
+  if (other) return take_over();
   // The attempt is settled by now, so that the shortest wait counts what this answer has shown.
   goes_on ? dispatch() : give_last();
 }
@@ -188,6 +190,7 @@ void Call::judge_error(bool whole) {
 bool Call::go_larger() {
   const Route* larger = route_config().larger.empty() ? nullptr : world_->config->find_route(route_config().larger);
   if (!larger || larger_used_ || !body_.replayable()) return false;
+  drop_rival();
   held_.clear();
   last_.reset();
   close_attempt(Took::answer);
@@ -212,6 +215,7 @@ void Call::judge_answer() {
 
 void Call::commit() {
   LB_CHECK(!head_emitted_);
+  win();
   Head& head = attempt_.head;
   remove_hop_by_hop(head);
   std::erase_if(head.fields,
@@ -227,6 +231,7 @@ void Call::commit() {
   context_.text.append("x-lb-served-by: ").append(served_by_);
   context_.text.append("\r\nx-lb-attempts: ").append(std::to_string(attempts_));
   context_.text.append("\r\nx-lb-request-id: ").append(request_id_).append("\r\n");
+  if (hedged_ && attempt_.serial) context_.text.append("x-lb-hedged: ").append(attempt_.hedge ? "won\r\n" : "lost\r\n");
   if (!trace_.empty()) context_.text.append("x-lb-trace: ").append(trace_).append("]\r\n");
   event.data = Chunk::copy(context_.text);
   first_byte_ = context_.now;
@@ -236,6 +241,7 @@ void Call::commit() {
   if (attempt_.serial && !attempt_.error) {
     attempt_.ended.first_content = context_.now - attempt_.started;
     context_.fleet.target(attempt_.target).meter.first_byte.record(*attempt_.ended.first_content);
+    plan().hedges.observe(plan().hedge, streams(), *attempt_.ended.first_content);
   }
   if (!attempt_.serial || attempt_.request_done) drop_body();
   set_phase(Phase::relaying, attempt_.serial ? context_.now + deployment().timeouts.idle

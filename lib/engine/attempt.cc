@@ -15,40 +15,35 @@ constexpr size_t kChunkMax = 64 * 1024;
 
 }  // namespace
 
-// `again`: the same target once more after a stale connection, on a fresh one and free of charge.
-void Call::start_attempt(policy::TargetIndex index, bool again) {
+void Call::start_attempt(policy::TargetIndex index, Start how) {
   LB_CHECK(!head_emitted_ && !attempt_.serial);
   Target& target = context_.fleet.target(index);
   Upstream& upstream = context_.fleet.upstream(target.upstream);
-  if (!again) {
+  if (how != Start::again) {
     attempts_++;
     tried_.push_back(index);
     target.meter.attempts++;
-    if (attempts_ > 1) context_.meter.retries++;
   }
+  if (how == Start::first_or_next && attempts_ > 1) context_.meter.retries++;
+  bool hedge = how == Start::hedge || (how == Start::again && attempt_.hedge);
   attempt_ = {};
+  attempt_.hedge = hedge;
   attempt_.serial = ++serials_;
   attempt_.target = index;
   attempt_.started = context_.now;
   // The body names model_; a target without a name of its own takes that of the route, unless it takes any.
   attempt_.as = !target.as.empty() ? target.as : larger_used_ ? route_config().model : "";
   if (attempt_.as == model_) attempt_.as.clear();
-  context_.fleet.balancer().reserve(plan(), index, ask(), prompt(), caller_, context_.now, attempt_.reservation);
+  policy::Ask asked = ask();
+  if (attempt_.hedge) asked.affinity = 0;  // The session stays where it is: that is where its cache will be.
+  context_.fleet.balancer().reserve(plan(), index, asked, prompt(), caller_, context_.now, attempt_.reservation);
   if (!dispatched_) dispatched_ = context_.now;
   served_by_ = upstream.deployment->name;
   held_begin_ = complete_to_ = 0;
   if (upstream.deployment->kind == DeploymentKind::echo) return echo_start();
-  Link* link = again ? nullptr : context_.pool.take_idle(target.upstream);
-  if (link) {
-    link->call = id_;
-    attempt_.link = link->id;
-    attempt_.reused = true;
-    return send_request(*link);
-  }
-  link = context_.pool.open(target.upstream,
-                            {context_.limits().head_bytes, Http1Parser::Limits().fields});
-  link->call = id_;
-  attempt_.link = link->id;
+  arm_hedge();
+  Link* link = link_for(index, how == Start::again);
+  if (attempt_.reused) return send_request(*link);
   set_phase(Phase::connecting, context_.now + upstream.deployment->timeouts.connect);
   const Deployment& to = *upstream.deployment;
   bool proxy = !to.proxy.host.empty();
@@ -60,7 +55,19 @@ void Call::start_attempt(policy::TargetIndex index, bool again) {
   }
 }
 
+// One that rests, unless it must be fresh.
+Link* Call::link_for(policy::TargetIndex target, bool fresh) {
+  UpstreamIndex upstream = context_.fleet.target(target).upstream;
+  Link* link = fresh ? nullptr : context_.pool.take_idle(upstream);
+  attempt_.reused = link != nullptr;
+  if (!link) link = context_.pool.open(upstream, {context_.limits().head_bytes, Http1Parser::Limits().fields});
+  link->call = id_;
+  attempt_.link = link->id;
+  return link;
+}
+
 void Call::on_addresses(Link& link, const Names::Answer& answer) {
+  focus(link);
   if (!answer.addresses) return link_lost(link, Status::CONNECT, answer.message);
   link.addresses = *answer.addresses;
   connect_next(link, "");
@@ -81,12 +88,14 @@ void Call::connect_next(Link& link, std::string_view why) {
 }
 
 void Call::on_patience(Link& link) {
+  focus(link);
   context_.net.close(link.conn, false);
   link.conn = 0;
   connect_next(link, "the connection took too long");
 }
 
 void Call::on_link(Link& link, Completion& completion) {
+  focus(link);
   switch (completion.kind) {
     case Completion::Kind::connected:
       link.up = true;
@@ -124,21 +133,24 @@ void Call::link_lost(Link& link, Status status, std::string_view why) {
   std::string message(why);
   if (!link.up)
     return fail(ErrorClass::connect, status == Status::TLS ? "TLS: " + message : std::move(message));
-  if (attempt_.reused && !attempt_.received && may_repeat_stale()) {
-    policy::TargetIndex target = attempt_.target;
-    stale_used_ = true;
-    attempt_.ended.verdict = policy::Verdict::no_fault;
-    // Free of charge for the call, not for the limits: whether the upstream has counted it cannot be known.
-    close_attempt(Took::unknown);
-    policy::Facts facts = context_.fleet.balancer().facts(plan(), ask(), target, context_.now);
-    if (facts.may_take(context_.now)) return start_attempt(target, true);
-    // That was the last that its limits allowed: as if this attempt had not been.
-    attempts_--;
-    tried_.pop_back();
-    return dispatch();
-  }
+  if (attempt_.reused && !attempt_.received && may_repeat_stale()) return repeat_stale();
   fail(ErrorClass::broken, attempt_.received ? "the answer broke off: " + message
                                              : "the connection closed before an answer: " + message);
+}
+
+// A kept connection was closed before anything came: once more, on a fresh one.
+void Call::repeat_stale() {
+  policy::TargetIndex target = attempt_.target;
+  stale_used_ = true;
+  attempt_.ended.verdict = policy::Verdict::no_fault;
+  // Free of charge for the call, not for the limits: whether the upstream has counted it cannot be known.
+  close_attempt(Took::unknown);
+  policy::Facts facts = context_.fleet.balancer().facts(plan(), ask(), target, context_.now);
+  if (facts.may_take(context_.now)) return start_attempt(target, Start::again);
+  // That was the last that its limits allowed: as if this attempt had not been.
+  if (!attempt_.hedge) attempts_--;
+  std::erase(tried_, target);
+  rival_ ? take_over() : dispatch();
 }
 
 void Call::write_head(std::string& out) {
@@ -227,7 +239,7 @@ void Call::on_sent(Link& link) {
   // A body that is too long to be kept goes behind the attempt that sends it.
   if (!keeps_body() || head_emitted_) {
     uint64_t kept = body_.kept();
-    body_.drop_before(attempt_.cursor);
+    body_.drop_before(rival_ ? std::min(attempt_.cursor, rival_->attempt.cursor) : attempt_.cursor);
     context_.replay_bytes -= kept - body_.kept();
   }
   check_room();
@@ -241,6 +253,7 @@ void Call::on_sent(Link& link) {
 }
 
 void Call::on_phase_due() {
+  if (rival_ && rival_->phase_due < phase_due_) swap_rival();
   if (phase_ == Phase::done || phase_due_ == Instant::never()) return;
   if (phase_due_ > context_.now) return context_.timers.arm(phase_timer_, phase_due_);
   switch (phase_) {
@@ -263,7 +276,8 @@ void Call::on_phase_due() {
   }
 }
 
-policy::Spent Call::spent() const { return {attempts_, stale_used_, body_.replayable()}; }
+// A hedge is no retry: what it takes is bounded by a share of its own.
+policy::Spent Call::spent() const { return {attempts_ - (hedged_ ? 1 : 0), stale_used_, body_.replayable()}; }
 
 bool Call::may_repeat_stale() const {
   return policy::after(route_config().retry, policy::Outcome::stale, spent(), deadline_, context_.now).kind ==
@@ -311,6 +325,7 @@ void Call::fail(ErrorClass what, std::string message, std::optional<Duration> to
   held_.clear();
   failure_ = {what, served_by_ + ": " + message};
   last_.reset();
+  if (rival_ && judgement.outcome() != policy::Outcome::caller_fault) return take_over();
   if (!may_go_on(judgement)) return give_up(Status::NO_UPSTREAM);
   dispatch();
 }

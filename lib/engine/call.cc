@@ -167,6 +167,7 @@ void Call::route() {
   remove_hop_by_hop(request_);
   std::erase_if(request_.fields, [](const Head::Field& f) { return stays_here(f.name); });
   context_.fleet.balancer().on_call(context_.now);
+  plan().hedges.on_call(plan().hedge);
   waiting_since_ = context_.now;
   dispatch();
 }
@@ -242,7 +243,7 @@ void Call::dispatch() {
   if (traced_) add_trace(asked, decision);
   switch (decision.kind) {
     case policy::Decision::Kind::send:
-      return start_attempt(decision.target, false);
+      return start_attempt(decision.target, Start::first_or_next);
     case policy::Decision::Kind::wait:
       return wait(decision);
     case policy::Decision::Kind::reject:
@@ -341,12 +342,17 @@ void Call::give_last() {
 
 void Call::refuse(uint32_t code, std::string_view reason, std::string message) {
   error_code_ = reason;
-  if (attempt_.serial) {
-    context_.fleet.target(attempt_.target).meter.cancelled++;
-    attempt_.ended.verdict = policy::Verdict::no_fault;
-    close_attempt(took_unheard(Took::unknown));
-  }
+  abandon(Took::unknown);
   end(code == 413 ? Status::TOO_LARGE : Status::INVALID, code, std::move(message));
+}
+
+// The attempt is given up through no fault of its own.
+void Call::abandon(Took took) {
+  drop_rival();
+  if (!attempt_.serial) return;
+  context_.fleet.target(attempt_.target).meter.cancelled++;
+  attempt_.ended.verdict = policy::Verdict::no_fault;
+  close_attempt(took_unheard(took));
 }
 
 void Call::credit(uint64_t bytes) {
@@ -357,11 +363,7 @@ void Call::credit(uint64_t bytes) {
 
 void Call::cancel() {
   if (phase_ == Phase::done) return;
-  if (attempt_.serial) {
-    context_.fleet.target(attempt_.target).meter.cancelled++;
-    attempt_.ended.verdict = policy::Verdict::no_fault;
-    close_attempt(took_unheard(head_emitted_ ? Took::unknown : Took::input));
-  }
+  abandon(head_emitted_ ? Took::unknown : Took::input);
   // nginx's code for a client that went away; nobody is there to read it, the log is.
   end(Status::CANCELLED, 499, "cancelled by the caller");
 }
@@ -372,9 +374,10 @@ void Call::on_timer(TimerKind kind) {
       if (phase_ == Phase::done) return;
       if (head_emitted_ && phase_ != Phase::ending)
         return broken(Status::DEADLINE, "the deadline of the call passed in the middle of the answer");
-      if (attempt_.serial) {
+      while (attempt_.serial) {
         judge({ErrorClass::timeout, std::nullopt, nullptr});
         close_attempt(took_unheard(Took::unknown));
+        if (rival_) take_over();
       }
       return end(Status::DEADLINE, 504, "the deadline of the call passed");
     case TimerKind::call_phase:
@@ -383,6 +386,8 @@ void Call::on_timer(TimerKind kind) {
       if (phase_ == Phase::pausing) return dispatch();
       context_.capacity_freed = true;  // Admissions look at every waiting call, in order.
       return;
+    case TimerKind::call_hedge:
+      return hedge();
     case TimerKind::call_echo:
       return echo_tick();
     case TimerKind::link_connect:
@@ -426,6 +431,7 @@ void Call::emit(Event::Kind kind, Event&& event) {
 }
 
 void Call::end(Status status, uint32_t code, std::string message) {
+  drop_rival();
   LB_CHECK(phase_ != Phase::done && !attempt_.serial);
   CallMeter& meter = context_.meter;
   if (status == Status::CANCELLED)

@@ -3,12 +3,14 @@
 //   call.cc     begin, route, wait for a target, give up, end
 //   attempt.cc  one try: a link, the request on it, its failures
 //   answer.cc   the response: hold, commit, relay within the window, break
+//   hedge.cc    a second attempt beside one that is slow, and which of the two stays
 //   echo.cc     answers of echo deployments
 //
-// Invariants, checked here and by tests/sim: exactly one `done`, nothing after it; no attempt after `head`; every
-// reservation settled or released once; delivered - credited <= window + one chunk.
+// Invariants, checked here and by tests/sim: exactly one `done`, nothing after it; no attempt after `head`, and only
+// one during it; every reservation settled or released once; delivered - credited <= window + one chunk.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -79,8 +81,22 @@ class Call {
     uint16_t status = 0;
     bool error = false;      // The answer is an error: it is gathered and judged.
     bool garbage = false;    // Bytes came after the end of the response.
+    bool hedge = false;      // It was sent beside another.
     std::optional<OpenAiAnswer> answer;
     SseParser sse;
+  };
+
+  // The attempt of a hedged call that is not in focus, with all that the members of the same names say of the one that
+  // is. Whatever happens to a link happens to the attempt in focus, so that nothing else needs to know of two.
+  struct Rival {
+    Attempt attempt;
+    Phase phase = Phase::connecting;
+    Instant phase_due = Instant::never();
+    bool events = false;
+    Chain held;
+    uint64_t held_begin = 0;
+    uint64_t complete_to = 0;
+    std::string served_by;
   };
 
   // An answer that another attempt was preferred to: given out if nothing better comes.
@@ -111,6 +127,7 @@ class Call {
   void give_up(Status why);
   void give_last();
   void refuse(uint32_t code, std::string_view reason, std::string message);
+  void abandon(policy::Ended::Took took);
   void end(Status status, uint32_t code, std::string message);
   void emit(Event::Kind kind, Event&& event);
   std::unique_ptr<Detail> detail(std::string message) const;
@@ -127,7 +144,13 @@ class Call {
   const Deployment& deployment() { return *upstream_of(attempt_.target).deployment; }
 
   // attempt.cc
-  void start_attempt(policy::TargetIndex target, bool again);
+  enum class Start : uint8_t {
+    first_or_next,
+    again,  // The same target once more after a stale connection, on a fresh one and free of charge.
+    hedge,
+  };
+  void start_attempt(policy::TargetIndex target, Start how);
+  Link* link_for(policy::TargetIndex target, bool fresh);
   void connect_next(Link& link, std::string_view why);
   void send_request(Link& link);
   void write_head(std::string& out);
@@ -140,6 +163,7 @@ class Call {
   void fail(ErrorClass what, std::string message, std::optional<Duration> told = std::nullopt,
             Took took = Took::unknown);
   policy::Spent spent() const;
+  void repeat_stale();
   bool may_repeat_stale() const;
   void judge(const Judgement& judgement);
   bool may_go_on(const Judgement& judgement);
@@ -166,6 +190,22 @@ class Call {
   void broken(Status status, std::string message);
   void finish_answer();
   uint64_t outstanding() const { return delivered_ > credited_ ? delivered_ - credited_ : 0; }
+
+  // hedge.cc
+  void arm_hedge();
+  void hedge();
+  void swap_rival();
+  void focus(const Link& link) {
+    if (rival_ && rival_->attempt.link == link.id) swap_rival();
+  }
+  // The attempt in focus is over, the other one is not: it goes on as the only one.
+  void take_over();
+  // The attempt in focus has content, or is the last word.
+  void win();
+  // Cancels the one that is not in focus.
+  void drop_rival();
+  // Content comes before the end.
+  bool streams() const { return scan_.stream() && delivery_ != Delivery::whole; }
 
   // echo.cc
   void echo_start();
@@ -205,7 +245,7 @@ class Call {
   Instant phase_due_ = Instant::never();
   Timer deadline_timer_;
   Timer phase_timer_;
-  Timer tick_timer_;  // Waiting, and echo.
+  Timer tick_timer_;  // Waiting, until a hedge, and echo.
 
   uint32_t attempts_ = 0;
   uint32_t serials_ = 0;
@@ -221,6 +261,8 @@ class Call {
   std::string trace_;            // Decisions so far, each a JSON object.
   std::vector<policy::TargetIndex> tried_;
   Attempt attempt_;
+  std::unique_ptr<Rival> rival_;  // Only while there are two.
+  bool hedged_ = false;           // At most once a call.
   std::optional<LastAnswer> last_;
   Failure failure_;
 

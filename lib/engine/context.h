@@ -18,7 +18,16 @@
 
 namespace lb {
 
-enum class TimerKind : uint32_t { call_deadline, call_phase, call_wait, call_echo, link_connect, link_idle, probe };
+enum class TimerKind : uint32_t {
+  call_deadline,
+  call_phase,
+  call_wait,
+  call_hedge,
+  call_echo,
+  link_connect,
+  link_idle,
+  probe,
+};
 
 // Events on their way to their sinks.
 class Outbox {

@@ -196,6 +196,7 @@ policy::Plan Fleet::plan(Placing& placing, const Route& route) {
     if (world_->config->routes[i].model != route.model) continue;
     plan.estimator = world_->plans[i].estimator;
     plan.mean_latency = world_->plans[i].mean_latency;
+    plan.hedges = world_->plans[i].hedges;
   }
   return plan;
 }

@@ -1,35 +1,13 @@
-// Counters and histograms of the engine, and their two printed forms. Numbers only: no clock, no policy.
+// What the engine counts. Numbers only: no clock, no policy.
 #pragma once
 
 #include <array>
 #include <cstdint>
-#include <string>
 
-#include "base/time.h"
+#include "base/histogram.h"
 #include "wire/openai.h"
 
 namespace lb {
-
-// Durations in logarithmic buckets, eight to the octave: a percentile is at most 9 % off. From 1 µs to 19 hours.
-class Histogram {
- public:
-  void record(Duration value);
-  uint64_t count() const { return count_; }
-  double sum_s() const { return sum_s_; }
-  // The upper edge of the bucket where the share `q` of all values is reached; zero without values.
-  Duration percentile(double q) const;
-  // Values at most `edge`, for Prometheus' cumulative buckets; exact where an edge is a bucket's.
-  uint64_t at_most(Duration edge) const;
-
- private:
-  static constexpr uint32_t kSub = 8;
-  static constexpr uint32_t kBuckets = kSub * 34;
-  static uint32_t bucket(uint64_t us);
-  static uint64_t upper_edge(uint32_t bucket);  // µs
-  uint64_t count_ = 0;
-  double sum_s_ = 0;
-  std::array<uint32_t, kBuckets> counts_{};
-};
 
 inline constexpr size_t kErrorClasses = static_cast<size_t>(ErrorClass::broken) + 1;
 
@@ -41,7 +19,7 @@ struct TargetMeter {
   uint64_t tokens_out = 0;
   Histogram latency;     // Of attempts that ended well: from dispatch to the end.
   Histogram first_byte;  // From dispatch to the first content.
-  uint64_t cancelled = 0;  // Attempts that the caller gave up.
+  uint64_t cancelled = 0;  // Attempts that the caller gave up, or that lost to a hedge.
   uint64_t malformed_events = 0;
   std::array<uint64_t, kErrorClasses> failed{};  // By ErrorClass; index 0 is not used.
 };
@@ -53,6 +31,9 @@ struct CallMeter {
   uint64_t cancelled = 0;
   uint64_t retries = 0;
   uint64_t retries_denied = 0;  // The retry budget was spent.
+  uint64_t hedges = 0;
+  uint64_t hedges_won = 0;      // The second attempt had content first, or the first failed meanwhile.
+  uint64_t hedges_denied = 0;   // The share of calls was used up.
   uint64_t clock_regressions = 0;
 };
 

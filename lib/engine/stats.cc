@@ -181,7 +181,9 @@ std::string print_stats_json(const Context& context, size_t calls_in_flight) {
   json.key("waiting").value(uint64_t{context.waiting.size()});
   json.key("started").value(meter.started).key("ok").value(meter.ok);
   json.key("failed").value(meter.failed).key("cancelled").value(meter.cancelled);
-  json.key("retries").value(meter.retries).key("retries_denied").value(meter.retries_denied).end_object();
+  json.key("retries").value(meter.retries).key("retries_denied").value(meter.retries_denied);
+  json.key("hedges").value(meter.hedges).key("hedges_won").value(meter.hedges_won);
+  json.key("hedges_denied").value(meter.hedges_denied).end_object();
   json.key("links").begin_object();
   json.key("open").value(uint64_t{context.pool.size()});
   json.key("idle").value(uint64_t{context.pool.idle()}).end_object();
@@ -208,6 +210,12 @@ std::string print_stats_prometheus(const Context& context, size_t calls_in_fligh
   out.sample("", meter.retries);
   out.family("lb_retries_denied_total", "counter", "Attempts that the retry budget did not allow.");
   out.sample("", meter.retries_denied);
+  out.family("lb_hedges_total", "counter", "Attempts sent beside another that was slow.");
+  out.sample("", meter.hedges);
+  out.family("lb_hedges_won_total", "counter", "Those of them that were passed on.");
+  out.sample("", meter.hedges_won);
+  out.family("lb_hedges_denied_total", "counter", "Those that the share of calls did not allow.");
+  out.sample("", meter.hedges_denied);
   out.family("lb_connections", "gauge", "Connections to upstreams.");
   out.sample("", uint64_t{context.pool.size()});
   out.family("lb_replay_bytes", "gauge", "Request bytes kept for another attempt.");

@@ -18,6 +18,7 @@ std::string_view by_name(policy::Decision::By by) {
     case policy::Decision::By::panic: return "panic";
     case policy::Decision::By::best_effort: return "best_effort";
     case policy::Decision::By::caller: return "caller";
+    case policy::Decision::By::hedge: return "hedge";
   }
   return "";
 }

@@ -12,6 +12,7 @@
 #include "policy/alias.h"
 #include "policy/estimate.h"
 #include "policy/health.h"
+#include "policy/hedge.h"
 #include "policy/quota.h"
 
 namespace lb::policy {
@@ -108,6 +109,7 @@ struct PlanSpec {
   bool fail_back = false;       // Sticky: leaves it for an earlier tier that is back.
   Duration affinity = Duration::zero();  // A key stays with its target for so long after its last call; zero: off.
   Estimate estimate = Estimate::learned;
+  HedgeSpec hedge;
 };
 
 // A route, resolved to targets. What changes is the state of round robin, and what has been learnt.
@@ -115,6 +117,7 @@ struct Plan : PlanSpec {
   std::vector<Tier> tiers;
   Duration mean_latency;  // Of all its targets, for peak_ewma.
   Estimator estimator;    // Of the route's model.
+  Hedges hedges;
 };
 
 struct Ask {
@@ -136,7 +139,7 @@ struct Decision {
   Instant wait_until;
   Status why = Status::OK;  // wait: NO_UPSTREAM (out) or LIMITED (limits); reject: the same.
   // How a target was chosen.
-  enum class By : uint8_t { balance, affinity, sticky, panic, best_effort, caller } by = By::balance;
+  enum class By : uint8_t { balance, affinity, sticky, panic, best_effort, caller, hedge } by = By::balance;
   // wait: when something about a target changes, so that the decision may be another.
   Instant look_at = Instant::never();
 };

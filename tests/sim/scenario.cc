@@ -65,6 +65,7 @@ Scenario::Scenario(uint64_t seed, bool log) : rng_(Rng(seed).split("scenario")) 
   promised_ = rng_.below(3) == 0;
   reloads_ = rng_.below(4) == 0;
   calls_ = 1 + rng_.below(60);
+  if (rng_.below(8) == 0) calls_ += 200;  // What is learnt from calls shows only after so many.
   deadline_ = promised_ ? Duration::from_s(600) : Duration::from_ms(one_of<int64_t>(rng_, {300, 3000, 30'000}));
   draw_hosts();
   again_ = !promised_ && rng_.below(4) == 0;
@@ -139,6 +140,9 @@ void Scenario::draw_policies(Route& route) {
   if (rng_.below(2) == 0) plan.affinity = Duration::from_s(20);
   route.affinity_tokens = one_of<uint32_t>(rng_, {0, 100});
   route.affinity_wait = Duration::from_us(100);
+  if (rng_.below(2) == 0)
+    plan.hedge = {one_of<double>(rng_, {0.5, 0.95}), Duration::from_ms(one_of<int64_t>(rng_, {1, 50})),
+                  one_of<double>(rng_, {0.1, 1.0}), 0, 0};
   if (promised_) return;
   plan.spill = rng_.below(3) == 0 ? policy::Spill::strict : policy::Spill::spill;
   plan.when_none = static_cast<policy::WhenNone>(rng_.below(3));

@@ -207,6 +207,7 @@ const char* check_send(World& world, const Ask& ask, ScopeIndex caller, const De
       world.forced = true;
       break;
     case By::caller: return "sent by a caller's limits";
+    case By::hedge: return "a hedge that nobody asked for";
     case By::balance:
       if (world.plan.panic_share > 0 && facts.outage == Outage::fault && facts.utilisation < 1) break;
       [[fallthrough]];

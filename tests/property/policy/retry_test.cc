@@ -1,5 +1,6 @@
 // Every call ends: whatever fails in whatever order, within the attempts that the plan allows, with pauses in their
 // bounds and never after the deadline; and all calls together within the budget.
+#include "policy/hedge.h"
 #include "policy/retry.h"
 
 #include <algorithm>
@@ -130,6 +131,27 @@ void retries_stay_within_the_budget(void**) {
   });
 }
 
+// In any stretch of a run: what could be saved at its beginning, and the share of its calls.
+void hedges_stay_within_their_share(void**) {
+  holds(kCases, [](Rng& rng) -> const char* {
+    HedgeSpec spec{0.95, Duration::zero(), rng.below(5) ? rng.unit() : 0.05, 0, 0};
+    Hedges hedges;
+    std::vector<std::pair<uint64_t, uint64_t>> marks{{0, 0}};  // Calls, hedges.
+    uint64_t calls = 0, taken = 0;
+    for (int i = 0; i < 60; i++) {
+      for (uint64_t more = rng.below(rng.below(4) ? 8 : 300); more > 0; more--, calls++) hedges.on_call(spec);
+      for (uint64_t tries = rng.below(rng.below(4) ? 4 : 40); tries > 0; tries--) taken += hedges.take();
+      for (const auto& [calls_then, taken_then] : marks) {
+        double saved = calls_then == 0 ? 0 : Hedges::kSavedMax;
+        double most = saved + spec.share * static_cast<double>(calls - calls_then);
+        if (static_cast<double>(taken - taken_then) > most + 1e-6) return "more than the share";
+      }
+      marks.emplace_back(calls, taken);
+    }
+    return nullptr;
+  });
+}
+
 }  // namespace
 }  // namespace lb::policy
 
@@ -140,6 +162,7 @@ int main() {
       cmocka_unit_test(spending_only_narrows),
       cmocka_unit_test(pauses_end_before_the_deadline),
       cmocka_unit_test(retries_stay_within_the_budget),
+      cmocka_unit_test(hedges_stay_within_their_share),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -113,6 +113,23 @@ void listeners_have_names(void**) {
   assert_text(config->listen[2].name, "default2");
 }
 
+void calls_are_hedged_where_it_is_written(void**) {
+  auto hedge_of = [](const std::string& text) {
+    return taken(deployment("models: [m]") + "\nroutes: [{model: m" + text + "}]")->routes[0].plan.hedge;
+  };
+  assert_false(hedge_of("").on());
+  policy::HedgeSpec spec = hedge_of(", hedge: {}");
+  assert_true(spec.percentile == 0.95 && spec.share == 0.05);
+  assert_int_equal(spec.after_min.ms(), 50);
+  assert_int_equal(spec.tokens_max, 8192);
+  assert_int_equal(spec.money_max, 0);
+  spec = hedge_of(", hedge: {percentile: 99, after_ms: 7, share: 0.5, tokens_max: 0, usd_max: 0.25}");
+  assert_true(spec.percentile == 0.99 && spec.share == 0.5);
+  assert_int_equal(spec.after_min.ms(), 7);
+  assert_int_equal(spec.tokens_max, 0);
+  assert_int_equal(spec.money_max, 250'000'000);
+}
+
 }  // namespace
 }  // namespace lb
 
@@ -122,6 +139,7 @@ int main() {
       cmocka_unit_test(lb::a_check_reads_nothing),      cmocka_unit_test(lb::without_leave_nothing_is_read),
       cmocka_unit_test(lb::what_is_not_there),          cmocka_unit_test(lb::what_is_read_is_checked),
       cmocka_unit_test(lb::what_is_read_has_a_size),    cmocka_unit_test(lb::listeners_have_names),
+      cmocka_unit_test(lb::calls_are_hedged_where_it_is_written),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

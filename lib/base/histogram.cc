@@ -1,4 +1,4 @@
-#include "engine/meter.h"
+#include "base/histogram.h"
 
 #include <algorithm>
 #include <bit>
@@ -42,6 +42,12 @@ uint64_t Histogram::at_most(Duration edge) const {
   uint64_t seen = 0;
   for (uint32_t i = 0; i < kBuckets && upper_edge(i) <= us; i++) seen += counts_[i];
   return seen;
+}
+
+void Histogram::halve() {
+  count_ = 0;
+  sum_s_ /= 2;
+  for (uint32_t& count : counts_) count_ += count /= 2;
 }
 
 }  // namespace lb
