@@ -127,11 +127,12 @@ class Decider {
   }
 
   // When a target that may not take the call now will, and what it waits for: the obstacle that lasts longest.
-  Decision obstacle(TargetIndex target, const Facts& facts) const {
+  // `forgiven`: a fault is no obstacle.
+  Decision obstacle(TargetIndex target, const Facts& facts, bool forgiven) const {
     Decision wait{Decision::Kind::wait, target, view_.now, Status::LIMITED, By::balance};
     if (facts.utilisation >= 1) wait.wait_until = std::max(view_.now, view_.source.frees_at(target));
     // In need it would be taken in spite of a fault, were it not for its limits.
-    if (panics_ && facts.outage == Outage::fault && facts.utilisation >= 1 && !facts.full) return wait;
+    if (forgiven && facts.outage == Outage::fault && facts.utilisation >= 1 && !facts.full) return wait;
     if (facts.full || (facts.probed && facts.open_at <= view_.now)) wait.wait_until = Instant::never();
     if (facts.open_at > wait.wait_until) {
       wait.wait_until = facts.open_at;
@@ -143,10 +144,11 @@ class Decider {
 
   // `ever`: there is one that will let the call through in the end.
   void earliest_in(const Tier& tier, Decision& best, bool& ever) const {
+    bool forgiven = panics_ || in_panic(tier);
     for (TargetIndex target : tier.targets) {
       if (!view_.untried(target)) continue;
       Facts facts = view_.source.facts(target);
-      Decision wait = obstacle(target, facts);
+      Decision wait = obstacle(target, facts, forgiven);
       if (best.kind == Decision::Kind::reject || wait.wait_until < best.wait_until) best = wait;
       ever = ever || facts.utilisation < 1 || view_.source.frees_at(target) < Instant::never();
     }

@@ -294,7 +294,7 @@ void the_share_forgives_nothing_else(void**) {
   out(scene, 4, 50);
   limited(scene, 4, 20);
   scene.plan.when_none = WhenNone::fail;
-  assert_true(scene.decide().kind == Decision::Kind::wait);
+  assert_waits(scene, later(20), Status::LIMITED);  // Its limit is what holds it, not the fault.
   scene[4].utilisation = 0;
   assert_sent(scene, 4);
 }
