@@ -319,7 +319,8 @@ void Call::give_up(Status why) {
     return end(status_of(failure_.what), http_status_of(failure_.what), failure_.message);
   if (why == Status::LIMITED || context_.fleet.all_limited(plan(), ask(), context_.now))
     return end(Status::LIMITED, 429, "every deployment of this model is at its rate limit");
-  end(Status::NO_UPSTREAM, 503, "no deployment of this model can take the call now");
+  end(Status::NO_UPSTREAM, 503, "no deployment of this model can take the call now: " +
+                                    print_obstacles(context_.fleet, *world_, route_index_, ask(), context_.now));
 }
 
 // The last answer of an upstream, with the shortest true wait if it was about limits.

@@ -1,7 +1,9 @@
 #include "engine/trace.h"
 
+#include <algorithm>
 #include <cmath>
 
+#include "engine/judgement.h"
 #include "wire/json.h"
 
 namespace lb {
@@ -32,6 +34,24 @@ std::string_view outage_name(policy::Outage outage) {
     case policy::Outage::manual: return "manual";
   }
   return "";
+}
+
+// An error message has room for so many.
+constexpr size_t kObstacles = 4;
+
+std::string_view obstacle_words(const Considered& c, const Target& target) {
+  switch (c.obstacle) {
+    case Considered::Obstacle::none: return "could not be used";
+    case Considered::Obstacle::tried: return "tried";
+    case Considered::Obstacle::probing: return "being probed";
+    case Considered::Obstacle::full: return "full";
+    case Considered::Obstacle::limited: return "at its limits";
+    case Considered::Obstacle::out: break;
+  }
+  if (c.facts.outage == policy::Outage::key) return "key refused";
+  if (c.facts.outage == policy::Outage::manual) return "taken out by hand";
+  // What it shares with others can be out for what those have seen.
+  return target.cooled_by == ErrorClass::none ? "out" : error_class_name(target.cooled_by);
 }
 
 double rounded(double value) { return std::round(value * 1000) / 1000; }
@@ -84,6 +104,21 @@ std::string print_decision(const Fleet& fleet, const World& world, size_t route,
   for (const policy::Tier& tier : world.plans[route].tiers) all += tier.targets.size();
   if (all > kTraceCandidates) json.key("more").value(uint64_t{all - kTraceCandidates});
   return json.end_object().take();
+}
+
+std::string print_obstacles(const Fleet& fleet, const World& world, size_t route, const policy::Ask& ask, Instant now) {
+  std::string out;
+  std::vector<Considered> all = fleet.balancer().explain(world.plans[route], ask, now, kObstacles + 1);
+  for (size_t i = 0; i < std::min(all.size(), kObstacles); i++) {
+    const Considered& c = all[i];
+    const Target& target = fleet.target(c.target);
+    out.append(out.empty() ? "" : ", ").append(fleet.upstream(target.upstream).deployment->name).append(" (");
+    out.append(obstacle_words(c, target));
+    Instant until = c.obstacle == Considered::Obstacle::out ? c.facts.open_at : c.frees_at;
+    if (until > now && until < Instant::never()) out.append(", " + std::to_string((until - now).ms_ceil()) + " ms");
+    out.append(")");
+  }
+  return all.size() > kObstacles ? out + ", ..." : out;
 }
 
 }  // namespace lb

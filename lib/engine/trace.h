@@ -15,4 +15,7 @@ inline constexpr size_t kTraceCandidates = 16;
 std::string print_decision(const Fleet& fleet, const World& world, size_t route, const policy::Ask& ask,
                            const policy::Decision& decision, Instant now);
 
+// What holds back each target of a route, in words for the one who called: "east (key refused, 58000 ms), west (full)".
+std::string print_obstacles(const Fleet& fleet, const World& world, size_t route, const policy::Ask& ask, Instant now);
+
 }  // namespace lb

@@ -49,6 +49,21 @@ void run(Rig& rig, CallSpec call, std::initializer_list<std::string> answers) {
   }
 }
 
+// --- What a caller is told when none may take the call ---
+
+void it_is_told_what_holds_each_back(void**) {
+  Rig rig(3);
+  rig.route().retry.retries = 0;
+  run(rig, rig.spec(), {failing(401)});
+  run(rig, rig.spec(), {failing(503, "retry-after: 9\r\n")});
+  rig.engine->mark("c", "m", Duration::from_s(5));
+  run(rig, rig.spec(), {});
+  rig.expect_done(Status::NO_UPSTREAM, 503);
+  assert_string_equal(rig.detail.message.c_str(),
+                      "no deployment of this model can take the call now: a (key refused, 60000 ms), b (overloaded, "
+                      "9000 ms), c (taken out by hand, 5000 ms)");
+}
+
 // --- Active probes ---
 
 void a_probe_finds_out_that_it_is_back(void**) {
@@ -326,6 +341,7 @@ void by_hand(void**) {
 int main() {
   using namespace lb::test;
   const CMUnitTest tests[] = {
+      cmocka_unit_test(it_is_told_what_holds_each_back),
       cmocka_unit_test(a_probe_finds_out_that_it_is_back),
       cmocka_unit_test(a_probe_without_a_good_answer_changes_nothing),
       cmocka_unit_test(without_probe_ms_there_are_none),
