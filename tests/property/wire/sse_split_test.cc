@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "property/wire/split.h"
+#include "property/wire/sse_reference.h"
 
 extern "C" {
 #include <cmocka.h>  // Last: its macros (fail) break the standard headers.
@@ -22,73 +22,15 @@ using lb::SseParser;
 
 uint64_t seed = 1;
 
-void note(std::string& log, std::string_view name, std::string_view data, bool comment, uint64_t end) {
-  log.append(comment ? "comment" : "event").append("(").append(lb::shown(name)).append("|").append(lb::shown(data));
-  log += ")@" + std::to_string(end) + "\n";
-}
-
 std::string parsed(std::string_view bytes, const Cuts& cuts) {
   SseParser parser;
   std::string log;
   lb::each_part(bytes, cuts, [&](std::string_view part) {
     SseEvent event;
-    while (parser.next(part, event)) note(log, event.name, event.data, event.comment, event.end);
+    while (parser.next(part, event)) lb::note_event(log, event.name, event.data, event.comment, event.end);
     assert_true(part.empty() && !parser.faulty());
   });
   assert_int_equal(parser.offset(), bytes.size());
-  return log;
-}
-
-struct Line {
-  std::string_view text;
-  std::string_view mark;  // What ended it.
-  size_t end;             // Offset behind the mark.
-};
-
-std::vector<Line> lines_of(std::string_view bytes) {
-  std::vector<Line> lines;
-  size_t from = 0;
-  for (size_t at = 0; at < bytes.size(); at++) {
-    if (bytes[at] != '\n' && bytes[at] != '\r') continue;
-    size_t mark = bytes.substr(at, 2) == "\r\n" ? 2 : 1;
-    lines.push_back({bytes.substr(from, at - from), bytes.substr(at, mark), at + mark});
-    from = at + mark;
-    at = from - 1;
-  }
-  return lines;
-}
-
-// The reference.
-std::string expected(std::string_view bytes) {
-  std::string log, name, data;
-  bool any_data = false, fields = false;
-  std::string_view mark_before = "\r\n";
-  std::vector<Line> lines = lines_of(bytes);
-  for (size_t i = 0; i < lines.size(); i++) {
-    std::string_view line = lines[i].text;
-    std::string_view mark = lines[i].mark;
-    if (line.empty()) {
-      bool own_lf = mark != "\r\n" || mark_before == "\r\n";
-      // A CR at the very end, in a stream of CRLFs: its LF is still to come.
-      bool open = mark == "\r" && mark_before == "\r\n" && lines[i].end == bytes.size();
-      if (!open) note(log, name, data, !fields, lines[i].end - (own_lf ? 0 : 1));
-      name.clear();
-      data.clear();
-      any_data = fields = false;
-    }
-    mark_before = mark;
-    if (i == 0 && line.starts_with("\xef\xbb\xbf")) line.remove_prefix(3);
-    if (line.empty() || line[0] == ':') continue;
-    fields = true;
-    size_t colon = line.find(':');
-    std::string_view value = colon == line.npos ? "" : line.substr(colon + 1);
-    if (value.starts_with(' ')) value.remove_prefix(1);
-    if (line.substr(0, colon) == "event") name = value;
-    if (line.substr(0, colon) != "data") continue;
-    if (any_data) data += '\n';
-    data += value;
-    any_data = true;
-  }
   return log;
 }
 
@@ -115,7 +57,7 @@ void small_streams_at_every_cut(void**) {
        {"data: a\n\ndata: b\ndata: c\n\n", "event: x\r\ndata: a\r\n\r\n: c\r\n\r\ndata:b\r\n\r\n",
         "data: a\r\rdata\rid: 3\r\r", "\xef\xbb\xbf" "data: a\r\n\n\r\n\r\rdata: q\r\n\r", "\r\n\r\ndata:x\n\r\n\r\n",
         "\r\r\r\n", ":\n\n\xef\xbb\xbf\n\n", "\xef\xbb\xbf\n\n"}) {
-    std::string all = expected(text);
+    std::string all = lb::expected_events(text);
     assert_string_equal(parsed(text, lb::every_byte(text.size())).c_str(), all.c_str());
     for (size_t a = 0; a <= text.size(); a++)
       for (size_t b = a; b <= text.size(); b++) assert_string_equal(parsed(text, {a, b}).c_str(), all.c_str());
@@ -127,7 +69,7 @@ void random_streams_at_random_cuts(void**) {
     Rng rng(seed * 1'000'000 + run);
     std::string text = random_stream(rng);
     if (run % 3 == 0) text = lb::damaged(rng, text, "\r\n: data");
-    std::string all = expected(text);
+    std::string all = lb::expected_events(text);
     for (int i = 0; i < 3; i++) {
       std::string log = parsed(text, i ? lb::random_cuts(rng, text.size()) : Cuts{});
       if (log == all) continue;
@@ -143,7 +85,7 @@ void anything_is_survived(void**) {
     std::string text;
     for (uint64_t size = rng.below(200); size > 0; size--)
       text += rng.below(2) ? "\r\n:d\xef\xbb\xbf"[rng.below(7)] : static_cast<char>(rng.below(256));
-    std::string all = expected(text);
+    std::string all = lb::expected_events(text);
     assert_string_equal(parsed(text, lb::random_cuts(rng, text.size())).c_str(), all.c_str());
   }
 }

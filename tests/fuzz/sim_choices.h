@@ -1,0 +1,51 @@
+// Put before every file of the simulator, by -include, when it is built for fuzzing: what it draws then comes from the
+// bytes of the input, in the order of the draws, and from a seed once they are used up. The engine's own draws stay as
+// they are: its headers are read here, before the name changes.
+#pragma once
+
+#include "base/rng.h"
+#include "engine/context.h"
+#include "engine/engine.h"
+#include "engine/event.h"
+#include "gateway/context.h"
+#include "gateway/gateway.h"
+#include "policy/alias.h"
+#include "policy/balancer.h"
+#include "policy/pick.h"
+#include "policy/retry.h"
+
+namespace lb {
+
+// The bytes that are left of the input. Of sim.cc.
+std::string_view& sim_bytes();
+
+class FedRng {
+ public:
+  explicit FedRng(uint64_t seed) : rest_(seed) {}
+
+  // As many bytes as the bound needs, so that one byte of the input is one decision.
+  uint64_t below(uint64_t bound) {
+    std::string_view& bytes = sim_bytes();
+    if (bytes.empty()) return rest_.below(bound);
+    uint64_t value = 0;
+    for (uint64_t most = bound - 1; most > 0 && !bytes.empty(); most >>= 8) {
+      value = value << 8 | static_cast<unsigned char>(bytes[0]);
+      bytes.remove_prefix(1);
+    }
+    return value % bound;
+  }
+  uint64_t next() { return sim_bytes().empty() ? rest_.next() : below(UINT64_MAX); }
+  double unit() { return sim_bytes().empty() ? rest_.unit() : static_cast<double>(below(256)) / 256; }
+  FedRng split(std::string_view purpose) const {
+    FedRng child(0);
+    child.rest_ = rest_.split(purpose);
+    return child;
+  }
+
+ private:
+  Rng rest_;
+};
+
+}  // namespace lb
+
+#define Rng FedRng
