@@ -14,7 +14,7 @@ inline constexpr size_t kYamlBytesMax = size_t{16} << 20;
 // Values within values, counted from the document itself. A configuration needs seven.
 inline constexpr int kYamlDepthMax = 64;
 
-// Errors have no `where`; their message begins with "line N column M: ".
+// Errors have no `where`; their message begins with "line N column M: ", unless there is nothing at all.
 Result<std::string> yaml_to_json(std::string_view text);
 
 }  // namespace lb

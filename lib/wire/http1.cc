@@ -124,6 +124,7 @@ struct Http1Parser::State {
   std::vector<Piece>* out = nullptr;
   size_t head_size = 0;        // Bytes of the head so far, and of the 1xx responses that came before it.
   size_t line_size = 0;        // Bytes of the line that is not whole yet.
+  size_t start_size = 0;       // Bytes of the start line, with its CRLF.
   size_t framing_size = 0;     // Bytes of chunk lines and trailers since the last byte of the body.
   const char* framing = nullptr;  // Where, in the bytes being fed, what is not body began.
   char last = 0;               // The last byte fed that was not body.
@@ -156,7 +157,7 @@ struct Http1Parser::State {
     head.status = 0;
     head.minor = 1;
     head.fields.clear();
-    line_size = framing_size = 0;
+    line_size = start_size = framing_size = 0;
     last = 0;
     started = head_done = skipped = ended = false;
     first_line = in_value = true;
@@ -239,9 +240,13 @@ struct Http1Parser::Callbacks {
     bool request = parser->type == HTTP_REQUEST;
     if (request) {
       s.head.method = llhttp_method_name(static_cast<llhttp_method_t>(parser->method));
+      // llhttp skips spaces before and behind the target; a peer that does not would see another target.
+      if (s.start_size != s.head.method.size() + s.head.target.size() + std::strlen("  HTTP/1.1\r\n"))
+        return s.fail(Fault::malformed, "more than one space in the request line");
     } else {
       s.head.status = parser->status_code;
       if (s.head.status < 100) return s.fail(Fault::malformed, "the status is not a number of three digits");
+      if (!one_line(s.head.reason)) return s.fail(Fault::malformed, "a NUL in the reason");
       if (s.head.status == 101) return s.fail(Fault::malformed, "101 was not asked for");
       s.skipped = s.head.status < 200;
       if (s.skipped) return 1;
@@ -330,9 +335,11 @@ Http1Parser::State::Lines Http1Parser::State::head_lines(std::string_view bytes)
     size_t end = static_cast<size_t>(static_cast<const char*>(found) - bytes.data());
     if ((end > from ? bytes[end - 1] : line_size > 0 ? last : '\0') != '\r')
       return {end, false, "an LF without a CR"};
-    bool blank = line_size + (end - from) == 1;
+    size_t size = line_size + (end - from) + 1;
+    bool blank = size == 2;
     from = end + 1;
     line_size = 0;
+    if (!blank && first_line) start_size = size;
     if (!blank) first_line = false;
     if (blank && !first_line) return {from, true, nullptr};
   }

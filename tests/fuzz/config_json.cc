@@ -1,6 +1,7 @@
 // The configuration as JSON: see config.h. And as YAML, of which JSON is nearly a part, it means the same.
 #include "fuzz/config.h"
 
+#include "config/scalar.h"
 #include "config/yaml.h"
 
 extern "C" int LLVMFuzzerInitialize(int*, char***) { return end_on_failed_assert(); }
@@ -16,10 +17,14 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return 0;
   }
   std::string all = check_document(text, document.value().root());
+  if (!lb::is_utf8(text)) return 0;  // It is refused, and printed as if it were.
   std::string printed = document.value().root().print();
   require_same(check_document(printed, document.value().root()), all, "printed again it is another configuration");
   // Where YAML takes it. It does not take keys above 1024 bytes, and a few characters.
   lb::Result<std::string> yaml = lb::yaml_to_json(printed);
-  if (yaml.ok()) require_same(yaml.value(), printed, "as YAML it is another document");
+  if (!yaml.ok()) return 0;
+  lb::Result<lb::JsonDocument> back = lb::JsonDocument::parse(yaml.value());
+  require(back.ok(), "as YAML it is no document: " + yaml.value());
+  require_same(back.value().root().print(), printed, "as YAML it is another document");
   return 0;
 }

@@ -33,9 +33,8 @@ std::optional<std::string> body_of(const std::string& sent) {
 // "refused CODE", or the bodies that both upstreams got.
 std::string sent(const Case& with, const Cuts& cuts) {
   test::Rig rig;
-  for (size_t i = 0; i < 2; i++) rig.config->deployments[i].models[0].as = with.as[i];
-  rig.route().model = "*";
-  rig.config->deployments[0].models[0].name = rig.config->deployments[1].models[0].name = "m";
+  rig.route().model = "*";  // Whatever the body asks for.
+  for (size_t i = 0; i < 2; i++) rig.config->deployments[i].models[0] = {"*", text_of(with.as[i]), {}, {}};
   CallSpec spec = rig.spec("");
   spec.body = Chain();
   spec.body_complete = false;
