@@ -221,7 +221,9 @@ bool Client::little_left() const {
 
 void Client::on_fault() {
   bool large = parser_.fault() == Http1Parser::Fault::head_too_large;
-  const std::string* coding = phase_ == Phase::head && !large ? parser_.head().find("transfer-encoding") : nullptr;
+  // Of half a head, it is a matter of chance which half is there.
+  bool whole = phase_ == Phase::head && parser_.head_done() && !large;
+  const std::string* coding = whole ? parser_.head().find("transfer-encoding") : nullptr;
   if (phase_ != Phase::active) reset_request();  // In its head: nothing is known of it.
   if (coding && !iequals(trim(*coding), "chunked"))
     return fail_request({501, "unknown_transfer_encoding", "there is no transfer-encoding but chunked here", ""});

@@ -453,6 +453,7 @@ bool Http1Parser::until_close() const { return state_->until_close; }
 bool Http1Parser::keep_alive() const { return state_->keep_alive; }
 bool Http1Parser::expects_continue() const { return state_->expects_continue; }
 bool Http1Parser::started() const { return state_->started; }
+bool Http1Parser::head_done() const { return state_->head_done; }
 Http1Parser::Fault Http1Parser::fault() const { return state_->fault; }
 std::string_view Http1Parser::fault_text() const { return state_->why; }
 

@@ -96,6 +96,7 @@ class Http1Parser {
   bool keep_alive() const;        // After the head: may the connection be used again?
   bool expects_continue() const;  // A request of HTTP/1.1 with "expect: 100-continue".
   bool started() const;           // Bytes of the current message have come.
+  bool head_done() const;         // Its head has come whole; also where that is at fault.
   Fault fault() const;
   std::string_view fault_text() const;  // For people; "" without a fault.
 

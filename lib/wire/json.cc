@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/text.h"
 #include "wire/scan.h"
 
 namespace lb {
@@ -61,14 +62,19 @@ size_t too_deep(std::string_view text) {
   return std::string_view::npos;
 }
 
-// cJSON ends a string at the first NUL: what follows would be lost without a word.
-size_t nul_escape(std::string_view text) {
-  for (size_t i = 0; i + 5 < text.size(); i++) {
+// cJSON ends a string at the first NUL, and takes a \u without its four digits for one: what follows would be lost
+// without a word.
+std::optional<Error> lost_text(std::string_view text) {
+  for (size_t i = 0; i < text.size(); i++) {
     if (text[i] != '\\') continue;
-    if (text.substr(i + 1, 5) == "u0000") return i;
+    std::string_view code = text.substr(i + 1, 5);
+    if (code == "u0000") return Error{Status::CONFIG, place_of(text, i), "a text holds a NUL; leave it out"};
+    auto digits = std::count_if(code.begin(), code.end(), [](char c) { return hex_value(c) >= 0; });
+    if (code.starts_with('u') && digits != 4)
+      return Error{Status::CONFIG, place_of(text, i), "not valid JSON; write four hexadecimal digits behind \\u"};
     i++;  // The escaped byte, perhaps a backslash itself.
   }
-  return std::string_view::npos;
+  return std::nullopt;
 }
 
 // JSON pointer of a key that is there twice.
@@ -166,8 +172,7 @@ Result<JsonDocument> JsonDocument::parse(std::string_view text) {
                  "nested too deeply; write at most " + std::to_string(kDepthMax) + " levels"};
   if (size_t at = text.find('\0'); at != std::string_view::npos)
     return Error{Status::CONFIG, place_of(text, at), "a NUL byte; leave it out"};
-  if (size_t at = nul_escape(text); at != std::string_view::npos)
-    return Error{Status::CONFIG, place_of(text, at), "a text holds a NUL; leave it out"};
+  if (std::optional<Error> lost = lost_text(text)) return *lost;
   const char* end = nullptr;
   // cJSON wants a terminator to check for what follows the value.
   std::string owned(text);

@@ -167,11 +167,9 @@ std::optional<Duration> told(const Head& head, const JsonScan& body, int64_t uni
   return told_wait(head, first_string(body, {kErrorDelay, kListedDelay}), unix_now_s);
 }
 
-// An error is an object, or the text of one; some servers say "error": false in every chunk.
-bool says_error(const JsonScan::Found& found) {
-  bool bare = found.type == JsonType::boolean || found.type == JsonType::number;
-  return found.nonempty && found.end != 0 && !bare;
-}
+// An error is an object, or the text of one; some servers say "error": false in every chunk. If there are several, one
+// suffices: what an answer is must not depend on how much of it had come when it was looked at.
+bool says_error(const JsonScan::Found& found) { return found.spoken; }
 
 // A string as it stands, without its quotes.
 std::string_view raw_string(const JsonScan::Found& found) {
@@ -369,11 +367,11 @@ void OpenAiAnswer::read_usage() {
 
 OpenAiAnswer::Sign OpenAiAnswer::bytes(std::string_view bytes) {
   scan_.feed(bytes);
-  bool whole = scan_.complete();
+  bool whole = scan_.ended();  // Whatever follows: garbage may come with it or later.
   if (whole) read_usage();
   failed_ = failed_ || says_error(scan_[kError]) || (whole && raw_string(scan_[kObject]) == "error");
   if (failed_) return Sign::error;
-  return whole ? Sign::content : Sign::life;
+  return scan_.complete() ? Sign::content : Sign::life;
 }
 
 bool OpenAiAnswer::finished() const {

@@ -120,7 +120,7 @@ void JsonScan::reset() {
     found.type = JsonType::absent;
     found.begin = found.end = 0;
     found.times = 0;
-    found.nonempty = found.cut = false;
+    found.nonempty = found.spoken = found.cut = false;
     found.text.clear();
   }
   offset_ = 0;
@@ -335,6 +335,8 @@ void JsonScan::end_value(uint64_t end, bool nonempty) {
   Found& found = found_[static_cast<size_t>(want_)];
   found.end = end;
   found.nonempty = found.nonempty || nonempty;
+  bool speaks = found.type == JsonType::string || found.type == JsonType::object || found.type == JsonType::array;
+  found.spoken = found.spoken || (nonempty && speaks);
   want_ = -1;
 }
 

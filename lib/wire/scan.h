@@ -117,6 +117,7 @@ class JsonScan {
     uint64_t end = 0;      // One past its last byte; 0 until it is complete.
     uint32_t times = 0;    // How often the path was seen; the values are those of the last.
     bool nonempty = false; // Some occurrence is neither null, "", {} nor [] (0 and false count as nonempty).
+    bool spoken = false;   // Some occurrence, which has ended, is a string, object or array that is not empty.
     bool cut = false;      // `text` is not the whole value.
     std::string text;      // Scalars only: the raw JSON text, quotes included.
   };
@@ -130,6 +131,7 @@ class JsonScan {
 
   // The top-level value has ended (only white space may follow). A bare number or literal ends by what follows it.
   bool complete() const;
+  bool ended() const { return expect_ == Expect::nothing; }  // The same, whatever follows.
   bool faulty() const;
   bool is_object() const;  // The top-level value is an object.
   uint64_t offset() const { return offset_; }

@@ -96,7 +96,8 @@ void compare(const std::vector<Said>& a, const std::vector<Said>& b) {
   size_t both = std::min(a.size(), b.size());
   for (size_t i = 0; i < both; i++) {
     bool refused = a[i].status / 100 == 4 && b[i].status / 100 == 4;
-    require(a[i].status == b[i].status || refused, "in pieces, a request is answered with another status");
+    require(a[i].status == b[i].status || refused, "in pieces, request " + std::to_string(i) + " is answered " +
+                std::to_string(a[i].status) + ", whole " + std::to_string(b[i].status));
     require(a[i].whole == b[i].whole, "in pieces, an answer is cut");
     if (!refused && !counts(a[i])) require_same(a[i].body, b[i].body, "in pieces, another answer");
   }

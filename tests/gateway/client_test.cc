@@ -351,6 +351,8 @@ void malformed_requests(void**) {
        "unknown_transfer_encoding"},
       {"POST /v1/embeddings HTTP/1.1\r\nhost: lb\r\ntransfer-encoding: gzip\r\n\r\n", 501, "unknown_transfer_encoding"},
       {"POST /v1/embeddings HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n", 400, "malformed"},
+      {"POST /v1/embeddings HTTP/1.1\r\nhost: lb\r\ntransfer-encodings : x\r\n\r\n", 400, "malformed"},
+      {"POST /v1/embeddings HTTP/1.1\r\nhost: lb\r\ntransfer-encoding: chunked\x01\r\n\r\n", 400, "malformed"},
       {"POST /v1/embeddings HTTP/1.1\r\nhost: lb\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n", 400, "malformed"},
   };
   World w;
@@ -363,6 +365,11 @@ void malformed_requests(void**) {
     assert_true(answer.field("x-lb-request-id").starts_with("lb-"));
     assert_text(answer.field("connection"), "close");
     assert_true(w.gone(client) && w.net.conns[client].flushed);
+    // The same, however the request comes.
+    client = w.dial();
+    for (const char* byte = c.bytes; *byte && !w.gone(client); byte++) w.send(client, std::string_view(byte, 1));
+    answer = w.answer(client);
+    if (answer.status != c.status) fail_msg("%u byte by byte for %s", answer.status, c.bytes);
   }
   w.assert_at_rest();
 }

@@ -148,6 +148,9 @@ void nul_is_refused_in_any_form(void**) {
   refused(std::string_view("\"a\0b\"", 5));
   refused(R"({"a\u0000b":1})");
   refused(R"(["\\\u0000"])");
+  for (const char* text : {R"(["a\u00SSb"])", R"(["\u12"])", R"(["\u"])", R"(["\u 123"])", R"({"\u12 3":1})"})
+    refused(text);
+  assert_true(parsed(R"(["\\u12","\u00e9"])").root().first().string() == "\\u12");
   assert_true(parsed(R"(["\\u0000"])").root().first().string() == "\\u0000");
 }
 

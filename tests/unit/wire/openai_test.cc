@@ -447,6 +447,9 @@ void a_body_is_content_when_it_is_whole(void**) {
 void what_follows_a_whole_body_spoils_it(void**) {
   assert_string_equal(answered({"{}", "x"}).c_str(), answered({"{}x"}).c_str());
   assert_string_equal(answered({"{}x"}).c_str(), "l malformed 0 usage - - - ");
+  // What it said was said, however much came at once.
+  assert_body(R"({"usage":{"input_tokens":1,"output_tokens":2}}x)", "l malformed 0 usage 1 2 - ");
+  assert_body(R"({"object":"error"}x)", "e failed malformed 0 usage - - - ");
 }
 
 void errors_in_a_body_are_told_at_once(void**) {
@@ -459,6 +462,8 @@ void errors_in_a_body_are_told_at_once(void**) {
   assert_true(answer.finished());
   assert_body(R"({"choices":[],"error":{"code":500}})", "e finished failed malformed 0 usage - - - ");
   assert_body(R"({"object":"error","message":"m"})", "e finished failed malformed 0 usage - - - ");
+  assert_body(R"({"error":"m","error":false})", "e finished failed malformed 0 usage - - - ");
+  assert_body(R"({"error":{"a":1},"error":{})", "e failed malformed 0 usage - - - ");
   assert_body(R"({"error":false})", "c finished malformed 0 usage - - - ");
 }
 

@@ -184,6 +184,10 @@ void repeated_members_are_counted(void**) {
 void nothing_is_null_or_empty(void**) {
   for (const char* empty : {"null", "\"\"", "{}", "[]", "{ }", "[ ]"})
     assert_false(read("{\"a\":" + std::string(empty) + "}")[kA].nonempty);
+  for (const char* mute : {"null", "\"\"", "{}", "[]", "0", "true", "\"x", "{\"x\":1"})
+    assert_false(read("{\"a\":" + std::string(mute))[kA].spoken);
+  for (const char* spoken : {"\"x\"", "[0]", "{\"x\":null}", "\"x\",\"a\":false", "[0],\"a\":{"})
+    assert_true(read("{\"a\":" + std::string(spoken))[kA].spoken);
   for (const char* full : {"0", "false", "true", "\" \"", "\"\\n\"", "{\"x\":null}", "[null]", "-1", "[[]]"})
     assert_true(read("{\"a\":" + std::string(full) + "}")[kA].nonempty);
 }
