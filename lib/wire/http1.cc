@@ -170,6 +170,7 @@ struct Http1Parser::State {
   size_t feed_body(std::string_view bytes);
   size_t execute(std::string_view bytes);
   bool check_framing(const char* end);
+  bool start_line_is_plain() const;
   int check_fields();
 
   struct Lines {
@@ -238,19 +239,14 @@ struct Http1Parser::Callbacks {
     if (parser->http_major != 1) return s.fail(Fault::malformed, "the version is not HTTP/1.x");
     s.head.minor = parser->http_minor;
     bool request = parser->type == HTTP_REQUEST;
-    if (request) {
-      s.head.method = llhttp_method_name(static_cast<llhttp_method_t>(parser->method));
-      // llhttp skips spaces before and behind the target; a peer that does not would see another target.
-      if (s.start_size != s.head.method.size() + s.head.target.size() + std::strlen("  HTTP/1.1\r\n"))
-        return s.fail(Fault::malformed, "more than one space in the request line");
-    } else {
-      s.head.status = parser->status_code;
-      if (s.head.status < 100) return s.fail(Fault::malformed, "the status is not a number of three digits");
-      if (!one_line(s.head.reason)) return s.fail(Fault::malformed, "a NUL in the reason");
-      if (s.head.status == 101) return s.fail(Fault::malformed, "101 was not asked for");
-      s.skipped = s.head.status < 200;
-      if (s.skipped) return 1;
-    }
+    if (request) s.head.method = llhttp_method_name(static_cast<llhttp_method_t>(parser->method));
+    if (!request) s.head.status = parser->status_code;
+    if (!request && s.head.status < 100)
+      return s.fail(Fault::malformed, "the status is not a number of three digits");
+    if (!s.start_line_is_plain()) return s.fail(Fault::malformed, "the start line has bytes that are no part of it");
+    if (s.head.status == 101) return s.fail(Fault::malformed, "101 was not asked for");
+    s.skipped = !request && s.head.status < 200;
+    if (s.skipped) return 1;
     bool empty = !request && (s.no_body || s.head.status == 204 || s.head.status == 304);
     s.has_length = parser->flags & F_CONTENT_LENGTH;
     s.length = s.has_length ? parser->content_length : 0;
@@ -290,6 +286,18 @@ struct Http1Parser::Callbacks {
     return out;
   }
 };
+
+// llhttp skips CRs before the start line, and spaces around the target; it takes a NUL into the reason. A peer that
+// does not would see another line.
+bool Http1Parser::State::start_line_is_plain() const {
+  size_t size = 0;
+  if (parser.type == HTTP_REQUEST)
+    size = head.method.size() + head.target.size() + std::strlen("  HTTP/1.1\r\n");
+  else
+    size = std::strlen("HTTP/1.1 200\r\n") + (head.reason.empty() ? 0 : head.reason.size() + 1);
+  bool lone_space = parser.type == HTTP_RESPONSE && head.reason.empty() && start_size == size + 1;
+  return (start_size == size || lone_space) && one_line(head.reason);
+}
 
 // The fields that frame. Of the transfer codings of RFC 9112 §6.1, llhttp lets more pass than the one that lb can take
 // off, though not that one beside a content-length. Of `connection`, it does not see a `close` with a tab behind it,

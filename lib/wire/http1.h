@@ -1,8 +1,8 @@
 // HTTP/1.1 without sockets: a parser for requests or responses, fed with any split of the bytes, and a writer.
 // llhttp stands behind it, in http1.cc only, compiled strict and without a lenient flag; what it still lets pass and
-// peers read in different ways is refused here: an LF without its CR, folded fields, fields without a name, more than
-// one space in a request line, a NUL in a status line, any transfer-encoding but `chunked`, that one with a
-// content-length or from HTTP/1.0. That is the guard against request smuggling. One thread; no clock.
+// peers read in different ways is refused here: an LF without its CR, folded fields, fields without a name, a
+// start line with spaces, CRs or NULs that belong to none of its parts, any transfer-encoding but `chunked`, that one
+// with a content-length or from HTTP/1.0. That is the guard against request smuggling. One thread; no clock.
 #pragma once
 
 #include <cstdint>

@@ -521,6 +521,7 @@ void malformed_requests_are_refused(void**) {
       "GET / HTTP/1.1\r\nho\0st: a\r\n\r\n"sv, "GET /\0 HTTP/1.1\r\n\r\n"sv, "GET / HTTP/1.1\r\nho\xffst: a\r\n\r\n"sv,
       "GET / HTTP/1.1\r\nhost: \x7f\r\n\r\n"sv, "GET /\xff HTTP/1.1\r\n\r\n"sv, "GET /\tx HTTP/1.1\r\n\r\n"sv,
       "GET  / HTTP/1.1\r\n\r\n"sv, "GET /  HTTP/1.1\r\n\r\n"sv, "\r\nGET /   HTTP/1.0\r\n\r\n"sv,
+      "\rGET / HTTP/1.1\r\n\r\n"sv, "\r\r\nGET / HTTP/1.1\r\n\r\n"sv,
       "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"sv, "GET /\r\n\r\n"sv, "GET / HTTP/0.9\r\n\r\n"sv, "GET / HTTP/1.2\r\n\r\n"sv,
       "GET / HTTP/2.0\r\n\r\n"sv, " GET / HTTP/1.1\r\n\r\n"sv, "get / HTTP/1.1\r\n\r\n"sv, "GET HTTP/1.1\r\n\r\n"sv,
       "GET / HTTP/1.1 \r\n\r\n"sv, "GET / x HTTP/1.1\r\n\r\n"sv, "HTTP/1.1 200 OK\r\n\r\n"sv, "\x16\x03\x01\x02"sv};
@@ -571,6 +572,7 @@ void malformed_responses_are_refused(void**) {
         "HTTP/1.1 200 OK\ncontent-length: 0\r\n\r\n"sv, "HTTP/1.1 200 OK\rx\r\n\r\n"sv, "ICY 200 OK\r\n\r\n"sv,
         "HTTP/1.1 200 OK\r\na: b\r\n c\r\n\r\n"sv, "HTTP/1.1 200 OK\r\n\n"sv, "GET / HTTP/1.1\r\n\r\n"sv,
         "HTTP/1.1 200 OK\r\na: b\0\r\n\r\n"sv, "HTTP/1.1 200 O\0K\r\n\r\n"sv, "HTTP/1.1 100 \0\r\n\r\n"sv,
+        "\rHTTP/1.1 200 OK\r\n\r\n"sv, "\r\n\r\rHTTP/1.1 200\r\n\r\n"sv, "\rHTTP/1.1 200 \r\n\r\n"sv,
         "<html>"sv, "HTTP/1.1  200 OK\r\n\r\n"sv})
     assert_fault(Kind::response, text, Fault::malformed);
 }
