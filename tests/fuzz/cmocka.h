@@ -1,5 +1,5 @@
-// For targets that use a test's world: CMocka's asserts, which those worlds contain, end the process when they fail.
-// They are no tests here.
+// For targets that use a test's world, which is full of CMocka's asserts. There is no test here that could fail: they end
+// the process.
 #pragma once
 
 #include <cstdlib>

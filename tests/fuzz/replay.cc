@@ -11,6 +11,9 @@
 
 #include "fuzz/fuzz.h"
 
+// Some targets have one.
+extern "C" __attribute__((weak)) int LLVMFuzzerInitialize(int* argc, char*** argv);
+
 namespace {
 
 // Files in order of their names, so that a failure is the same one each time.
@@ -40,6 +43,7 @@ bool run(const std::string& path) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (LLVMFuzzerInitialize) LLVMFuzzerInitialize(&argc, &argv);
   std::vector<std::string> files;
   for (int i = 1; i < argc; i++) collect(argv[i], files);
   for (const std::string& path : files) {
