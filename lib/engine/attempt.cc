@@ -60,7 +60,7 @@ Link* Call::link_for(policy::TargetIndex target, bool fresh) {
   UpstreamIndex upstream = context_.fleet.target(target).upstream;
   Link* link = fresh ? nullptr : context_.pool.take_idle(upstream);
   attempt_.reused = link != nullptr;
-  if (!link) link = context_.pool.open(upstream, {context_.limits().head_bytes, Http1Parser::Limits().fields});
+  if (!link) link = context_.pool.open(upstream, {context_.limits().head_bytes, context_.limits().head_fields});
   link->call = id_;
   attempt_.link = link->id;
   return link;
@@ -131,6 +131,7 @@ void Call::link_lost(Link& link, Status status, std::string_view why) {
   if (head_emitted_)
     return broken(Status::BROKEN, "the connection broke in the middle of the answer: " + std::string(why));
   std::string message(why);
+  attempt_.ours = status == Status::FULL;
   if (!link.up)
     return fail(ErrorClass::connect, status == Status::TLS ? "TLS: " + message : std::move(message));
   if (attempt_.reused && !attempt_.received && may_repeat_stale()) return repeat_stale();
@@ -290,6 +291,7 @@ void Call::judge(const Judgement& judgement) {
   attempt_.failed_as = judgement.what;
   told_ = judgement.told;
   judgement.mark(attempt_.ended);
+  if (attempt_.ours) attempt_.ended = {.verdict = policy::Verdict::no_fault};
 }
 
 // After a failure of which nothing has been delivered: may another attempt be made?

@@ -70,6 +70,7 @@ class Call {
     policy::Ended ended{.verdict = policy::Verdict::no_fault};  // What is known so far of how it ended.
     ErrorClass failed_as = ErrorClass::none;
     bool reused = false;     // The link had served before.
+    bool ours = false;       // What failed it is lb's own: no fault of the upstream.
     bool received = false;   // Bytes of a response have come.
     bool sent = false;       // Something of the request has been written.
     bool request_done = false;

@@ -45,7 +45,8 @@ struct Completion {
     read,       // conn; data.
     ended,      // conn; the peer will send no more (FIN or close_notify). Writing still works.
     written,    // conn; bytes: so many of those that `write` left pending went out.
-    closed,     // conn is gone by itself: status CONNECT, TLS or BROKEN, and message. Nothing follows.
+    closed,     // conn is gone by itself: status CONNECT, TLS or BROKEN, or FULL where this machine had no descriptor
+                // or port for it; and message. Nothing follows.
   };
   Kind kind = Kind::read;
   Status status = Status::OK;

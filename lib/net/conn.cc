@@ -124,7 +124,7 @@ void Loop::broke(Conn& conn, int error) {
   switch (conn.state) {
     case Conn::State::connecting:
     case Conn::State::tunnelling:
-      return lose(conn, Status::CONNECT, connect_fault(error, conn.peer));
+      return lose(conn, is_shortage(error) ? Status::FULL : Status::CONNECT, connect_fault(error, conn.peer));
     case Conn::State::securing:
       return lose(conn, Status::TLS, conn.tls->cut_short());
     case Conn::State::open:

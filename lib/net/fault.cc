@@ -35,6 +35,11 @@ std::string connect_fault(int error, const std::string& peer) {
   }
 }
 
+bool is_shortage(int error) {
+  return error == UV_EMFILE || error == UV_ENFILE || error == UV_EADDRNOTAVAIL || error == UV_ENOBUFS ||
+         error == UV_ENOMEM;
+}
+
 std::string broken_fault(int error, const std::string& peer) {
   switch (error) {
     case UV_ECONNRESET:

@@ -7,6 +7,8 @@ namespace lb {
 
 // `error` is one of libuv's. connect() to `peer` failed.
 std::string connect_fault(int error, const std::string& peer);
+// It failed for want of something of this machine: what it says of the peer is nothing.
+bool is_shortage(int error);
 // A connection with `peer` that was up broke.
 std::string broken_fault(int error, const std::string& peer);
 // listen() on `address` failed.

@@ -1,9 +1,12 @@
 #include "net/loop.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "net/conn.h"
 #include "net/fault.h"
@@ -13,6 +16,25 @@ namespace lb {
 namespace {
 
 void rest(uv_idle_t*) {}
+
+// The descriptors of a loop: epoll's, an eventfd, a pipe for its signals, and in the first one of a process another
+// pipe. libuv ends the process when it cannot have that one (uv__signal_global_reinit), so they are tried first.
+constexpr size_t kPipesOfLoop = 3;
+
+// 0, or an error of libuv.
+int try_descriptors() {
+  int ends[kPipesOfLoop][2];
+  size_t made = 0;
+  int error = 0;
+  while (made < kPipesOfLoop && error == 0)
+    if (::pipe2(ends[made], O_CLOEXEC) == 0)
+      made++;
+    else
+      error = uv_translate_sys_error(errno);
+  for (size_t i = 0; i < made; i++)
+    for (int end : ends[i]) ::close(end);
+  return error;
+}
 
 // Blocks SIGPIPE for the calling thread while it lives, and swallows one that came meanwhile.
 class PipeGuard {
@@ -61,7 +83,8 @@ Loop::Loop(TurnHost& host) : host_(host) {}
 Result<std::unique_ptr<Loop>> Loop::open(TurnHost& host) {
   std::unique_ptr<Loop> loop(new Loop(host));
   auto uv = std::make_unique<uv_loop_t>();
-  int error = uv_loop_init(uv.get());
+  int error = try_descriptors();
+  if (error == 0) error = uv_loop_init(uv.get());
   if (error == 0) {
     loop->uv_ = std::move(uv);
     loop->turned_ = now();

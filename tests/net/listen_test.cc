@@ -127,6 +127,7 @@ void out_of_descriptors(void**) {
   ConnId outward = world.connect(world.net().bound(listener));
   world.until([&] { return world[outward].closed; });
   assert_contains(world[outward].message, "raise the limit of open files");
+  assert_true(world[outward].status == Status::FULL);  // No fault of the peer.
   setrlimit(RLIMIT_NOFILE, &before);
   world.until([&] { return world.accepted.size() == 1; });
   world.net().read(world.accepted[0], true);

@@ -64,6 +64,20 @@ void it_is_told_what_holds_each_back(void**) {
                       "9000 ms), c (taken out by hand, 5000 ms)");
 }
 
+// A machine that has no descriptor left for it: that says nothing of the upstream.
+void a_shortage_of_ours_is_no_fault_of_the_upstream(void**) {
+  Rig rig(1);
+  for (int i = 0; i < 5; i++) {
+    rig.dones = 0;
+    rig.start(rig.spec());
+    rig.step(rig.last(), Kind::closed, "", Status::FULL);
+    rig.expect_done(Status::CONNECT, 502);
+    assert_true(rig.engine->ready());
+  }
+  run(rig, rig.spec(), {""});
+  assert_false(rig.engine->ready());  // As one that refuses.
+}
+
 // --- Active probes ---
 
 void a_probe_finds_out_that_it_is_back(void**) {
@@ -342,6 +356,7 @@ int main() {
   using namespace lb::test;
   const CMUnitTest tests[] = {
       cmocka_unit_test(it_is_told_what_holds_each_back),
+      cmocka_unit_test(a_shortage_of_ours_is_no_fault_of_the_upstream),
       cmocka_unit_test(a_probe_finds_out_that_it_is_back),
       cmocka_unit_test(a_probe_without_a_good_answer_changes_nothing),
       cmocka_unit_test(without_probe_ms_there_are_none),
