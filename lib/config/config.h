@@ -130,6 +130,8 @@ struct Listen {
 // Limits of the gateway and of the engine, all named in the schema.
 struct Limits {
   uint32_t head_bytes = 0;           // Of a request or response head.
+  uint32_t head_fields = 200;        // Of one; as schema.def, for those who make theirs by hand.
+  uint32_t target_bytes = 8192;      // Of a request's target; the same.
   uint64_t body_bytes = 0;           // Of a request body; more is 413.
   uint64_t replay_bytes_total = 0;   // All bodies kept for replay; beyond it one is sent once.
   uint32_t connections = 0;          // Inbound, all listeners together; accepting pauses there.
@@ -137,6 +139,7 @@ struct Limits {
   uint32_t callers = 0;              // Under "*", counted at a time.
   Duration head_timeout;             // For a client to send a request head.
   Duration body_timeout;             // Between two reads of a request body.
+  Duration request_timeout = Duration::from_s(300);  // For all of a request; as schema.def.
   Duration idle_timeout;             // Of an inbound connection between requests.
   Duration dns_ttl;                  // How long an answer of the resolver is used.
 };

@@ -254,6 +254,8 @@ Problem Reader::accounts(const Place& place) {
 void Reader::limits(JsonView view) {
   Limits& out = config.limits;
   out.head_bytes = static_cast<uint32_t>(read_integer(view, Key::head_bytes));
+  out.head_fields = static_cast<uint32_t>(read_integer(view, Key::head_fields));
+  out.target_bytes = static_cast<uint32_t>(read_integer(view, Key::target_bytes));
   out.body_bytes = read_integer(view, Key::body_bytes);
   out.replay_bytes_total = read_integer(view, Key::replay_bytes_total);
   out.connections = static_cast<uint32_t>(read_integer(view, Key::connections));
@@ -261,6 +263,7 @@ void Reader::limits(JsonView view) {
   out.callers = static_cast<uint32_t>(read_integer(view, Key::callers_max));
   out.head_timeout = read_ms(view, Key::head_timeout_ms);
   out.body_timeout = read_ms(view, Key::body_timeout_ms);
+  out.request_timeout = read_ms(view, Key::request_timeout_ms);
   out.idle_timeout = read_ms(view, Key::idle_timeout_ms);
   out.dns_ttl = read_ms(view, Key::dns_ttl_ms);
 }

@@ -27,6 +27,12 @@ constexpr std::string_view kDropped[] = {
 };
 
 bool stays_here(std::string_view name) {
+  // Behind the names of CGI and WSGI "_" is "-": `transfer_encoding` would be read as what must not travel.
+  if (name.find('_') != name.npos) {
+    std::string dashed(name);
+    std::replace(dashed.begin(), dashed.end(), '_', '-');
+    return is_hop_by_hop(dashed) || stays_here(dashed);
+  }
   if (istarts_with(name, "x-lb-")) return true;
   for (std::string_view dropped : kDropped)
     if (iequals(name, dropped)) return true;

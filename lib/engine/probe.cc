@@ -39,7 +39,7 @@ void Prober::on_timer(UpstreamIndex upstream) {
 
 void Prober::ask(UpstreamIndex upstream) {
   const Deployment& to = *context_.fleet.upstream(upstream).deployment;
-  Link* link = context_.pool.open(upstream, {context_.limits().head_bytes, Http1Parser::Limits().fields});
+  Link* link = context_.pool.open(upstream, {context_.limits().head_bytes, context_.limits().head_fields});
   link->probe = true;
   watches_[upstream]->link = link->id;
   context_.timers.arm(watches_[upstream]->timer, context_.now + to.timeouts.connect + to.timeouts.head);

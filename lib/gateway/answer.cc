@@ -30,6 +30,7 @@ std::string_view reason_of(uint32_t status) {
     case 408: return "Request Timeout";
     case 409: return "Conflict";
     case 413: return "Content Too Large";
+    case 414: return "URI Too Long";
     case 415: return "Unsupported Media Type";
     case 422: return "Unprocessable Content";
     case 429: return "Too Many Requests";
@@ -82,7 +83,7 @@ void Client::on_event(Event& event) {
       return on_done(event);
     case Event::Kind::room:
       if (body_done_) return;
-      read_due_ = context_.now + context_.limits.body_timeout;
+      await_body();
       read(true);
       return arm_timer();
     case Event::Kind::attempt:
@@ -208,7 +209,7 @@ void Client::end_answer() {
     finish_request();
   } else {  // What little is left of the request is dropped, also if the upstream was slow to take it.
     read(true);
-    read_due_ = context_.now + context_.limits.body_timeout;
+    await_body();
   }
   arm_timer();
 }

@@ -10,8 +10,32 @@ namespace lb {
 namespace {
 
 bool has_one_host(const Head& head) {
-  return std::count_if(head.fields.begin(), head.fields.end(),
-                       [](const Head::Field& field) { return iequals(field.name, "host"); }) == 1;
+  size_t hosts = 0;
+  for (const Head::Field& field : head.fields) {
+    if (!iequals(field.name, "host")) continue;
+    if (!is_valid_host(field.value)) return false;
+    hosts++;
+  }
+  return hosts == 1;
+}
+
+// "gzip, chunked": well-formed names, of which lb does not know one. Anything else is a trick.
+bool names_codings(std::string_view value) {
+  bool named = false;
+  while (!value.empty()) {
+    std::string_view coding = trim(split_off(value, ','));
+    bool word = !coding.empty() && std::all_of(coding.begin(), coding.end(), [](char c) {
+      return (c >= '0' && c <= '9') || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z') || c == '-';
+    });
+    if (!word || iequals(coding, "identity")) return false;  // RFC 9112 §7: removed, as it served smuggling only.
+    named = true;
+  }
+  return named;
+}
+
+Refusal too_long(const Limits& limits) {
+  return {414, "target_too_long", "the target of the request is longer than " + std::to_string(limits.target_bytes) +
+                                      " bytes", ""};
 }
 
 Refusal too_large(const Limits& limits) {
@@ -25,7 +49,7 @@ Client::Client(GatewayContext& context, uint64_t id, ConnId conn)
     : context_(context),
       id_(id),
       conn_(conn),
-      parser_(Http1Parser::Kind::request, {context.limits.head_bytes, Http1Parser::Limits().fields}) {
+      parser_(Http1Parser::Kind::request, {context.limits.head_bytes, context.limits.head_fields}) {
   timer_.owner = id;
 }
 
@@ -77,6 +101,7 @@ void Client::feed(const Chunk& chunk) {
     if (phase_ == Phase::idle) {
       set_phase(Phase::head);
       if (served_) read_due_ = context_.now + context_.limits.head_timeout;
+      request_due_ = context_.now + context_.limits.request_timeout;
     }
     context_.pieces.clear();
     size_t used = parser_.feed(rest, context_.pieces);
@@ -132,11 +157,19 @@ void Client::after_pieces() {
     if (answered_) finish_request();
     return;
   }
-  read_due_ = context_.now + context_.limits.body_timeout;
+  await_body();
   if (!call_ || context_.engine.body_room(call_)) return;
   // The upstream is slower than the client: `room` goes on.
   read_due_ = Instant::never();
+  paused_ = context_.now;
   read(false);
+}
+
+// Each piece has its time, within that of the whole: else a byte now and then would hold a place for ever.
+void Client::await_body() {
+  if (paused_ < Instant::never()) request_due_ = request_due_ + (context_.now - paused_);
+  paused_ = Instant::never();
+  read_due_ = std::min(context_.now + context_.limits.body_timeout, request_due_);
 }
 
 // A request begins; what is not known of it yet is as plain as can be.
@@ -147,6 +180,7 @@ void Client::reset_request() {
   old_ = head_only_ = expects_ = keep_ = body_done_ = false;
   head_sent_ = answered_ = chunked_ = bodyless_ = false;
   body_bytes_ = 0;
+  paused_ = Instant::never();
 }
 
 void Client::open_request() {
@@ -162,7 +196,11 @@ void Client::open_request() {
 // Why the request is not served; what is wrong with its form comes before what it asks for.
 std::optional<Refusal> Client::refusal() {
   const Head& head = parser_.head();
-  if (!old_ && !has_one_host(head)) return Refusal{400, "malformed", "the request must have one Host field", ""};
+  if (!old_ && !has_one_host(head))
+    return Refusal{400, "malformed", "the request must have one Host field, and in it a host", ""};
+  if (!is_valid_target(head.method, head.target))
+    return Refusal{400, "malformed", "the target of the request must be a path", ""};
+  if (head.target.size() > context_.limits.target_bytes) return too_long(context_.limits);
   std::string path(origin_form(head.target).substr(0, 100));
   if (route_.endpoint == Endpoint::none)
     return Refusal{404, "not_found",
@@ -221,12 +259,14 @@ bool Client::little_left() const {
 
 void Client::on_fault() {
   bool large = parser_.fault() == Http1Parser::Fault::head_too_large;
+  bool far = large && phase_ == Phase::head && parser_.head().target.size() > context_.limits.target_bytes;
   // Of half a head, it is a matter of chance which half is there.
   bool whole = phase_ == Phase::head && parser_.head_done() && !large;
   const std::string* coding = whole ? parser_.head().find("transfer-encoding") : nullptr;
   if (phase_ != Phase::active) reset_request();  // In its head: nothing is known of it.
-  if (coding && !iequals(trim(*coding), "chunked"))
+  if (coding && !iequals(trim(*coding), "chunked") && names_codings(*coding))
     return fail_request({501, "unknown_transfer_encoding", "there is no transfer-encoding but chunked here", ""});
+  if (far) return fail_request(too_long(context_.limits));
   std::string text(parser_.fault_text());
   fail_request({large ? 431u : 400u, large ? "head_too_large" : "malformed",
                 large ? text : "the request is not HTTP/1.1: " + text, ""});

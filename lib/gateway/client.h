@@ -71,6 +71,7 @@ class Client {
   void take_pieces(const Chunk& chunk);
   void take_body(Chunk bytes, std::optional<CallSpec>& spec, bool last);
   void after_pieces();
+  void await_body();
   void reset_request();
   void open_request();
   void begin_answer(std::optional<CallSpec>& spec);
@@ -122,6 +123,8 @@ class Client {
   bool keep_ = false;       // The connection can serve another request.
   bool body_done_ = false;  // The request has come whole.
   uint64_t body_bytes_ = 0;
+  Instant request_due_;     // All of it must have come.
+  Instant paused_ = Instant::never();  // Since when the upstream takes no more of it: that time does not count.
   std::string backlog_;     // Further requests.
 
   // The answer.

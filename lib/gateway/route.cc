@@ -1,5 +1,7 @@
 #include "gateway/route.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "wire/openai.h"
 
@@ -33,15 +35,38 @@ Endpoint endpoint_of(std::string_view path) {
   return Endpoint::none;
 }
 
+// "http://" or "https://" at the front of an absolute URI, whose authority comes next; else "".
+std::string_view scheme_of(std::string_view target) {
+  for (std::string_view scheme : {"http://", "https://"})
+    if (istarts_with(target, scheme)) return scheme;
+  return "";
+}
+
 }  // namespace
 
-std::string_view origin_form(std::string_view target) {
-  for (std::string_view scheme : {"http://", "https://"}) {
-    if (!istarts_with(target, scheme)) continue;
-    size_t end = target.find_first_of("/?", scheme.size());
-    return end == std::string_view::npos ? std::string_view("/") : target.substr(end);
+bool is_valid_host(std::string_view host) {
+  return std::all_of(host.begin(), host.end(), [](char c) {
+    bool word = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    return word || std::string_view("-._~!$&'()*+,;=:%[]").find(c) != std::string_view::npos;
+  });
+}
+
+bool is_valid_target(std::string_view method, std::string_view target) {
+  if (method == "CONNECT") return false;
+  if (target == "*") return method == "OPTIONS";
+  if (std::string_view scheme = scheme_of(target); !scheme.empty()) {
+    std::string_view host = target.substr(scheme.size());
+    host = host.substr(0, host.find_first_of("/?"));
+    return !host.empty() && host.front() != ':' && is_valid_host(host);  // No user: it only serves to deceive.
   }
-  return target;
+  return target.starts_with('/');
+}
+
+std::string_view origin_form(std::string_view target) {
+  std::string_view scheme = scheme_of(target);
+  if (scheme.empty()) return target;
+  size_t end = target.find_first_of("/?", scheme.size());
+  return end == std::string_view::npos ? std::string_view("/") : target.substr(end);
 }
 
 RouteMatch match_route(std::string_view method, std::string_view target) {

@@ -28,12 +28,6 @@ bool writable(const Head::Field& field) { return one_line(field.name) && one_lin
 constexpr std::string_view kHopByHop[] = {"connection", "keep-alive",        "te",
                                           "trailer",    "transfer-encoding", "upgrade"};
 
-bool hop_by_hop(std::string_view name) {
-  if (istarts_with(name, "proxy-")) return true;
-  return std::any_of(std::begin(kHopByHop), std::end(kHopByHop),
-                     [&](std::string_view known) { return iequals(name, known); });
-}
-
 size_t fields_size(const Head& head) {
   size_t size = 0;
   for (const Head::Field& field : head.fields) size += field.name.size() + field.value.size() + 4;  // ": ", CRLF.
@@ -41,6 +35,12 @@ size_t fields_size(const Head& head) {
 }
 
 }  // namespace
+
+bool is_hop_by_hop(std::string_view name) {
+  if (istarts_with(name, "proxy-")) return true;
+  return std::any_of(std::begin(kHopByHop), std::end(kHopByHop),
+                     [&](std::string_view known) { return iequals(name, known); });
+}
 
 const std::string* Head::find(std::string_view name) const {
   for (const Field& field : fields)
@@ -74,12 +74,12 @@ void remove_hop_by_hop(Head& head) {
     while (!rest.empty()) {
       std::string_view name = trim(split_off(rest, ','));
       // What nearly all say; neither names a field that stays.
-      if (name.empty() || iequals(name, "close") || hop_by_hop(name)) continue;
+      if (name.empty() || iequals(name, "close") || is_hop_by_hop(name)) continue;
       named.emplace_back(name);
     }
   }
   std::erase_if(head.fields, [&](const Head::Field& field) {
-    return hop_by_hop(field.name) || std::any_of(named.begin(), named.end(), [&](const std::string& name) {
+    return is_hop_by_hop(field.name) || std::any_of(named.begin(), named.end(), [&](const std::string& name) {
              return iequals(field.name, name);
            });
   });

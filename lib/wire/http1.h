@@ -40,6 +40,7 @@ struct Head {
 // Fields that belong to one connection (RFC 9110 §7.6.1) and must not be passed on, or that lb sets itself:
 // connection, keep-alive, proxy-*, te, trailer, transfer-encoding, upgrade, and those that `connection` names.
 void remove_hop_by_hop(Head& head);
+bool is_hop_by_hop(std::string_view name);
 
 // "POST /x HTTP/1.1\r\nname: value\r\n...\r\n\r\n", or the status line. Fields whose name or value has CR, LF or NUL
 // are left out: they cannot have come from a parser.

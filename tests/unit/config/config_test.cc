@@ -65,7 +65,7 @@ void absent_keys_have_their_defaults(void**) {
               "  10000 ms  120000 ms  120000 ms  60000 ms  60000 ms 1024 connections, echo 5 0\n"
               "route m: [ 0 1 ] 0 0 2 600000 0 65536 16777216 65536\n"
               "route *: [ 0 1 ] 0 0 2 600000 0 65536 16777216 65536\n"
-              "limits 65536 268435456 268435456 8192 1024 30000 60000 75000 30000\n");
+              "limits 65536 200 8192 268435456 268435456 8192 1024 30000 60000 300000 75000 30000\n");
 }
 
 constexpr const char* kEverythingJson = R"({
@@ -79,7 +79,8 @@ constexpr const char* kEverythingJson = R"({
     {"name": "c", "kind": "echo", "events": 7, "delay_ms": 8}],
   "routes": [{"model": "m", "tiers": [["a", "b"], ["c"]], "balance": "p2c", "retries": 0, "deadline_ms": 9,
               "wait_ms": 10, "window_bytes": 2048, "replay_bytes": 12, "hold_bytes": 13, "commit_on": "head"}],
-  "limits": {"head_bytes": 4096, "body_bytes": 1099511627776, "replay_bytes_total": 16, "connections": 17,
+  "limits": {"head_bytes": 4096, "head_fields": 23, "target_bytes": 99, "request_timeout_ms": 24,
+             "body_bytes": 1099511627776, "replay_bytes_total": 16, "connections": 17,
              "waiting": 18, "head_timeout_ms": 19, "body_timeout_ms": 20, "idle_timeout_ms": 21, "dns_ttl_ms": 22}
 })";
 
@@ -122,7 +123,8 @@ routes:
   replay_bytes: 12
   hold_bytes: 13
   commit_on: head
-limits: {head_bytes: 4096, body_bytes: 1099511627776, replay_bytes_total: 16, connections: 17, waiting: 18,
+limits: {head_bytes: 4096, head_fields: 23, target_bytes: 99, request_timeout_ms: 24, body_bytes: 1099511627776,
+  replay_bytes_total: 16, connections: 17, waiting: 18,
   head_timeout_ms: 19, body_timeout_ms: 20, idle_timeout_ms: 21, dns_ttl_ms: 22}
 )";
 
@@ -152,7 +154,7 @@ void json_and_yaml_are_the_same(void**) {
               "route org/n: [ 0 2 ] 0 0 2 600000 0 65536 16777216 65536\n"
               "route 4: [ 1 2 ] 0 0 2 600000 0 65536 16777216 65536\n"
               "route *: [ 2 ] 0 0 2 600000 0 65536 16777216 65536\n"
-              "limits 4096 1099511627776 16 17 18 19 20 21 22\n");
+              "limits 4096 23 99 1099511627776 16 17 18 19 20 24 21 22\n");
   assert_text(dump(*taken(kEverythingYaml)), json);
   assert_text(dump(*taken(std::string(" \r\n\t") + kEverythingJson)), json);
   std::string as_flow = std::string("# JSON is YAML\n") + kEverythingJson;

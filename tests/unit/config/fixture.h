@@ -100,9 +100,10 @@ inline std::string dump(const Config& config) {
   for (const Route& route : config.routes) out += dump(route);
   const Limits& l = config.limits;
   out += "limits";
-  for (uint64_t number : {uint64_t(l.head_bytes), l.body_bytes, l.replay_bytes_total, uint64_t(l.connections),
-                          uint64_t(l.waiting), uint64_t(l.head_timeout.ms()), uint64_t(l.body_timeout.ms()),
-                          uint64_t(l.idle_timeout.ms()), uint64_t(l.dns_ttl.ms())})
+  for (uint64_t number : {uint64_t(l.head_bytes), uint64_t(l.head_fields), uint64_t(l.target_bytes), l.body_bytes,
+                          l.replay_bytes_total, uint64_t(l.connections), uint64_t(l.waiting),
+                          uint64_t(l.head_timeout.ms()), uint64_t(l.body_timeout.ms()),
+                          uint64_t(l.request_timeout.ms()), uint64_t(l.idle_timeout.ms()), uint64_t(l.dns_ttl.ms())})
     out += ' ' + std::to_string(number);
   return out + '\n';
 }
