@@ -150,7 +150,8 @@ LB_API lb_status lb_config_check(const char *config, size_t config_len, lb_error
 /* [any][cb] The JSON Schema of the configuration, defaults included. */
 LB_API const char *lb_config_schema(void);
 
-/* [any] Opens an engine with its listeners and starts its thread. */
+/* [any] Opens an engine with its listeners and starts its thread.  Of the descriptors 0, 1 and 2 those that are closed
+   are opened on /dev/null first, so that what the host prints cannot meet a connection. */
 LB_API lb_status lb_engine_open(const lb_engine_options *options, const char *config, size_t config_len,
                                 lb_engine **out, lb_error *err);
 /* [any][blocks] Replaces the whole configuration, or changes nothing and says why: an address that cannot be

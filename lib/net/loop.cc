@@ -17,6 +17,17 @@ namespace {
 
 void rest(uv_idle_t*) {}
 
+// Where the host has closed 0, 1 or 2, the next descriptor would be one of them: what it prints would go into a
+// connection, and libuv ends the process when it closes one (uv__close). So they are filled first, as the runtimes of Go
+// and Rust do, and stay so: the host may be using them by then.
+void fill_standard_descriptors() {
+  for (int fd = 0; fd <= 2; fd++) {
+    if (::fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
+    int filled = ::open("/dev/null", O_RDWR);
+    if (filled > 2) ::close(filled);  // Another thread was quicker.
+  }
+}
+
 // The descriptors of a loop: epoll's, an eventfd, a pipe for its signals, and in the first one of a process another
 // pipe. libuv ends the process when it cannot have that one (uv__signal_global_reinit), so they are tried first.
 constexpr size_t kPipesOfLoop = 3;
@@ -83,6 +94,7 @@ Loop::Loop(TurnHost& host) : host_(host) {}
 Result<std::unique_ptr<Loop>> Loop::open(TurnHost& host) {
   std::unique_ptr<Loop> loop(new Loop(host));
   auto uv = std::make_unique<uv_loop_t>();
+  fill_standard_descriptors();
   int error = try_descriptors();
   if (error == 0) error = uv_loop_init(uv.get());
   if (error == 0) {
