@@ -41,7 +41,10 @@ extern "C" {
 
 uint32_t lb_abi(void) { return LB_ABI; }
 uint32_t lb_version_number(void) { return LB_VERSION_NUMBER; }
-const char* lb_build_info(void) { return lb::kBuildInfo; }
+const char* lb_build_info(void) {
+  static const std::string* const info = new std::string(lb::build_info());  // As the schema below.
+  return info->c_str();
+}
 
 const char* lb_status_name(lb_status status) { return lb::status_name(static_cast<Status>(status)); }
 const char* lb_status_text(lb_status status) { return lb::status_text(static_cast<Status>(status)); }

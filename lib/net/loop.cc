@@ -18,8 +18,8 @@ namespace {
 void rest(uv_idle_t*) {}
 
 // Where the host has closed 0, 1 or 2, the next descriptor would be one of them: what it prints would go into a
-// connection, and libuv ends the process when it closes one (uv__close). So they are filled first, as the runtimes of Go
-// and Rust do, and stay so: the host may be using them by then.
+// connection, and libuv ends the process when it closes one (uv__close). So they are filled first, as the runtimes of
+// Go and Rust do, and stay so: the host may be using them by then.
 void fill_standard_descriptors() {
   for (int fd = 0; fd <= 2; fd++) {
     if (::fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
@@ -80,6 +80,8 @@ class PipeGuard {
 Instant Loop::now() { return {static_cast<int64_t>(uv_hrtime())}; }
 
 int64_t Loop::unix_time_s() { return ::time(nullptr); }
+
+const char* Loop::library_version() { return uv_version_string(); }
 
 uint64_t Loop::random_seed() {
   uint64_t seed = 0;

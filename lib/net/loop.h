@@ -71,6 +71,7 @@ class Loop final : public Net {
   static Instant now();          // CLOCK_MONOTONIC.
   static int64_t unix_time_s();  // Wall clock.
   static uint64_t random_seed();
+  static const char* library_version();  // Of the libuv that is called.
 
   void resolve(uint64_t tag, std::string_view host, uint16_t port) override;
   ConnId connect(uint64_t tag, const ConnectSpec& spec) override;

@@ -1,4 +1,8 @@
 // After fork: each function says FORKED in the child, none hangs, and the parent goes on as if nothing had been.
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -65,6 +69,74 @@ void fork_with(uint32_t flags) {
 void test_fork(void**) { fork_with(0); }
 void test_fork_driven(void**) { fork_with(LB_ENGINE_DRIVEN); }
 
+std::string address_of(const Host& h, const char* name) {
+  char address[128];
+  assert_true(lb_engine_address(h.engine, name, strlen(name), address, sizeof address) > 0);
+  return address;
+}
+
+// A client's whole visit: true when it was answered.
+bool is_served(const std::string& address) {
+  bool local = address.starts_with("unix:");
+  sockaddr_storage name = {};
+  int fd = socket(local ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  name.ss_family = local ? AF_UNIX : AF_INET;
+  if (local) {
+    strcpy(reinterpret_cast<sockaddr_un*>(&name)->sun_path, address.c_str() + 5);
+  } else {
+    auto* v4 = reinterpret_cast<sockaddr_in*>(&name);
+    v4->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    v4->sin_port = htons(static_cast<uint16_t>(atoi(address.c_str() + address.rfind(':') + 1)));
+  }
+  socklen_t size = local ? sizeof(sockaddr_un) : sizeof(sockaddr_in);
+  bool up = connect(fd, reinterpret_cast<sockaddr*>(&name), size) == 0;
+  const char request[] = "GET /healthz HTTP/1.1\r\nhost: lb\r\nconnection: close\r\n\r\n";
+  char answer[16] = "";
+  up = up && send(fd, request, sizeof request - 1, MSG_NOSIGNAL) > 0 && recv(fd, answer, sizeof answer, 0) > 12;
+  close(fd);
+  return up && !memcmp(answer, "HTTP/1.1 200", 12);
+}
+
+// What the child does with its copy is no concern of the parent's clients; the file of a unix socket least of all.
+void test_listeners_after_fork(void**) {
+  std::string path = "/tmp/lb-fork-" + std::to_string(getpid());
+  Host h(host::echo_config("", ",\"listen\":[{\"address\":\"127.0.0.1:0\"},{\"name\":\"local\",\"address\":\"unix:" +
+                                   path + "\"}]"));
+  std::string inet = address_of(h, "default"), local = address_of(h, "local");
+  for (bool ends : {true, false}) {
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+      if (ends) {
+        lb_queue_close(h.queue);
+        lb_engine_free(h.engine);
+        _exit(0);
+      }
+      exit(0);  // With destructors and atexit.
+    }
+    assert_int_equal(exit_code_of(child), 0);
+    for (int i = 0; i < 10; i++) assert_true(is_served(inet) && is_served(local));
+  }
+}
+
+// Every descriptor of lb's is closed by exec: its own gateway is the upstream here, so that both ends are lb's.
+void test_exec_takes_nothing_along(void**) {
+  auto inherited = [] {
+    int count = 0;
+    for (int fd = 3; fd < 1024; fd++) {
+      int flags = fcntl(fd, F_GETFD);
+      count += flags >= 0 && !(flags & FD_CLOEXEC);
+    }
+    return count;
+  };
+  int before = inherited();
+  Host server(host::echo_config("", ",\"listen\":[{\"address\":\"127.0.0.1:0\"}]"));
+  Host h("{\"deployments\":[{\"name\":\"up\",\"url\":\"http://" + address_of(server, "default") + "/v1\"}]}");
+  assert_true(lb_queue_fd(h.queue) >= 0);
+  assert_int_equal(h.finish(h.start(host::chat_body(false))).status, LB_OK);  // Its connection stays.
+  assert_int_equal(inherited(), before);
+}
+
 // A child may have an engine of its own.
 void test_engine_after_fork(void**) {
 #ifdef __SANITIZE_THREAD__
@@ -101,6 +173,8 @@ int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(test_fork),
       cmocka_unit_test(test_fork_driven),
+      cmocka_unit_test(test_listeners_after_fork),
+      cmocka_unit_test(test_exec_takes_nothing_along),
       cmocka_unit_test(test_engine_after_fork),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -35,7 +36,8 @@ constexpr bool kAddressSanitizer = false;
 inline int exit_code_of(pid_t child) {
   for (int i = 0; i < host::kPatienceMs; i++) {
     int status = 0;
-    if (waitpid(child, &status, WNOHANG) == child) return WIFEXITED(status) ? WEXITSTATUS(status) : 100 + WTERMSIG(status);
+    if (waitpid(child, &status, WNOHANG) == child)
+      return WIFEXITED(status) ? WEXITSTATUS(status) : 100 + WTERMSIG(status);
     usleep(1000);
   }
   kill(child, SIGKILL);
@@ -65,8 +67,9 @@ inline long status_number(const char* name) {
 inline double cpu_seconds() {
   rusage usage;
   getrusage(RUSAGE_SELF, &usage);
-  auto seconds = [](const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6; };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+  timeval both = usage.ru_utime;
+  timeradd(&usage.ru_utime, &usage.ru_stime, &both);
+  return static_cast<double>(both.tv_sec) + static_cast<double>(both.tv_usec) / 1e6;
 }
 
 // A mock in a child; made before the test has threads.
