@@ -223,8 +223,9 @@ void Call::commit() {
   Event event;
   event.code = final_status_ = attempt_.status;
   event.events = events_;
-  // Events re-cut and answers whose connection delimited them have no length that holds.
-  if (events_ && delivery_ == Delivery::events) head.remove("content-length");
+  // What may still break has no length that holds: it may end short of it, and an error event may follow a stream.
+  bool may_break = attempt_.answer && !attempt_.error && !attempt_.answer->finished();
+  if (events_ || may_break) head.remove("content-length");
   event.has_length = head.find("content-length") != nullptr;
   context_.text.clear();
   write_fields(head, context_.text);

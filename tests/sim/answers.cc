@@ -1,5 +1,7 @@
 #include "sim/answers.h"
 
+#include <algorithm>
+
 #include "wire/http1.h"
 
 namespace lb::sim {
@@ -14,6 +16,7 @@ struct Parts {
   std::string extra;              // Field lines.
   std::vector<std::string> body;  // In pieces, as they leave.
   Framing framing = Framing::length;
+  bool odd = false;               // Chunks of any size.
 };
 
 std::string status_line(uint16_t status) { return "HTTP/1.1 " + std::to_string(status) + " Said So\r\n"; }
@@ -29,6 +32,11 @@ std::string error_json(const std::string& message) {
   return "{\"error\":{\"message\":\"" + message + "\",\"type\":\"server_error\",\"code\":null}}";
 }
 
+std::string usage(uint64_t input, uint64_t output) {
+  return "{\"prompt_tokens\":" + std::to_string(input) + ",\"completion_tokens\":" + std::to_string(output) +
+         ",\"total_tokens\":" + std::to_string(input + output) + "}";
+}
+
 size_t total(const std::vector<std::string>& body) {
   size_t n = 0;
   for (const std::string& piece : body) n += piece.size();
@@ -38,7 +46,8 @@ size_t total(const std::vector<std::string>& body) {
 Duration gap(Rng& rng) { return Duration::from_us(static_cast<int64_t>(rng.below(40'000))); }
 
 // A stream as it should be: a role, contents, a finish reason, usage, [DONE].
-void good_stream(Fault fault, uint64_t id, Rng& rng, Parts& parts, Truth& truth) {
+void good_stream(Fault fault, const Asking& asking, Rng& rng, Parts& parts, Truth& truth) {
+  uint64_t id = asking.id;
   auto say = [&](const std::string& data) {
     parts.body.push_back(event(data));
     if (data != "[DONE]") truth.events.push_back(data);
@@ -53,24 +62,27 @@ void good_stream(Fault fault, uint64_t id, Rng& rng, Parts& parts, Truth& truth)
     say(delta(id, i, text));
   }
   say("{\"id\":\"r" + std::to_string(id) + "\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}");
-  say("{\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":" + std::to_string(count) +
-      ",\"total_tokens\":" + std::to_string(7 + count) + "}}");
+  uint64_t used = std::min(count, asking.allowed);
+  truth.tokens = asking.prompt + used;
+  say("{\"choices\":[],\"usage\":" + usage(asking.prompt, used) + "}");
   if (fault != Fault::no_done_marker) say("[DONE]");
 }
 
-void good_json(uint64_t id, Rng& rng, Parts& parts) {
+void good_json(const Asking& asking, Rng& rng, Parts& parts, Truth& truth) {
+  uint64_t used = std::min<uint64_t>(9, asking.allowed);
+  truth.tokens = asking.prompt + used;
   std::string text(rng.below(6) == 0 ? 200'000 : rng.below(3000), 'y');
-  std::string body = "{\"id\":\"r" + std::to_string(id) +
+  std::string body = "{\"id\":\"r" + std::to_string(asking.id) +
                      "\",\"object\":\"chat.completion\",\"choices\":[{\"index\":0,\"message\":{"
                      "\"role\":\"assistant\",\"content\":\"" +
                      text +
-                     "\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":7,"
-                     "\"completion_tokens\":9,\"total_tokens\":16}}";
+                     "\"},\"finish_reason\":\"stop\"}],\"usage\":" + usage(asking.prompt, used) + "}";
   size_t cut = static_cast<size_t>(rng.below(body.size()));
   parts.body = {body.substr(0, cut), body.substr(cut)};
 }
 
 uint16_t error_status(Fault fault) {
+  if (fault >= Fault::limited && fault <= Fault::throttled) return 429;
   switch (fault) {
     case Fault::html_error:
     case Fault::status_502:
@@ -79,14 +91,14 @@ uint16_t error_status(Fault fault) {
       return 400;
     case Fault::status_401:
       return 401;
+    case Fault::status_403:
+      return 403;
     case Fault::status_404:
       return 404;
-    case Fault::limited:
-    case Fault::limited_seconds:
-    case Fault::limited_ms:
-      return 429;
     case Fault::status_503:
       return 503;
+    case Fault::status_504:
+      return 504;
     case Fault::status_529:
       return 529;
     case Fault::status_500:
@@ -98,8 +110,71 @@ uint16_t error_status(Fault fault) {
   }
 }
 
+// Two digits.
+std::string two(int64_t n) { return std::string(n < 10 ? "0" : "") + std::to_string(n); }
+
+// A time on the day of kUnixTime, 2026-11-18: some seconds after it.
+std::string clock_of(int64_t wait_s) {
+  int64_t of_day = kUnixTime % 86'400 + wait_s;
+  return two(of_day / 3600) + ":" + two(of_day / 60 % 60) + ":" + two(of_day % 60);
+}
+
+// What a 429 says of how long to stay away, in each of the forms there are.
+std::string wait_fields(Fault fault, const Asking& asking, Rng& rng) {
+  auto seconds = static_cast<int64_t>(1 + rng.below(4));
+  std::string n = std::to_string(seconds);
+  switch (fault) {
+    case Fault::limited_seconds:
+      return "retry-after: " + n + "\r\n";
+    case Fault::limited_ms:
+      return "retry-after-ms: " + n + "70\r\n";
+    case Fault::limited_date:
+      return "Retry-After: Wed, 18 Nov 2026 " + clock_of(seconds) + " GMT\r\n";
+    case Fault::limited_span:
+      return "retry-after: " + n + "s\r\n";
+    case Fault::limited_zero:
+      return "retry-after: 0\r\n";
+    case Fault::limited_negative:
+      return "retry-after: -" + n + "\r\n";
+    case Fault::limited_nonsense:
+      return "retry-after: soon\r\nretry-after-ms: 1e999\r\n";
+    case Fault::limited_day:
+      return "retry-after: 9999999\r\n";
+    case Fault::limited_reset:
+      return "x-ratelimit-limit-requests: 9\r\nx-ratelimit-remaining-requests: 0\r\nx-ratelimit-reset-requests: " + n +
+             "s\r\n";
+    case Fault::limited_reset_date:
+      return "anthropic-ratelimit-requests-remaining: 0\r\nanthropic-ratelimit-requests-reset: 2026-11-18T" +
+             clock_of(seconds) + "Z\r\n";
+    case Fault::throttled:
+      return "retry-after-ms: " + std::to_string(asking.wait.ms_ceil()) + "\r\n";
+    default:
+      return "";
+  }
+}
+
+std::string limit_message(Fault fault) {
+  if (fault == Fault::limited_in_body) return "Rate limit reached. Please try again in 1.2s.";
+  return "status 429";
+}
+
+char ascii_upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
+
+// The bytes of one piece in chunks of any size, written in every way that is allowed.
+void odd_chunks(const std::string& piece, Rng& rng, std::vector<std::string>& out) {
+  for (size_t at = 0; at < piece.size();) {
+    size_t n = std::min(piece.size() - at, 1 + static_cast<size_t>(rng.below(rng.below(2) ? 7 : 5000)));
+    std::string line = chunk_line(n);
+    if (rng.below(3) == 0) line.insert(0, "000");
+    if (rng.below(3) == 0) std::transform(line.begin(), line.end(), line.begin(), ascii_upper);
+    if (rng.below(3) == 0) line.insert(line.size() - 2, ";name=value");
+    out.push_back(line + piece.substr(at, n) + "\r\n");
+    at += n;
+  }
+}
+
 // The head, and the body framed, piece by piece.
-std::vector<std::string> frame(const Parts& parts) {
+std::vector<std::string> frame(const Parts& parts, Rng& rng) {
   std::string head = status_line(parts.status) + "content-type: " + parts.type + "\r\n" + parts.extra;
   std::vector<std::string> out;
   switch (parts.framing) {
@@ -116,6 +191,10 @@ std::vector<std::string> frame(const Parts& parts) {
   out.push_back(head);
   for (const std::string& piece : parts.body) {
     if (piece.empty()) continue;
+    if (parts.odd) {
+      odd_chunks(piece, rng, out);
+      continue;
+    }
     out.push_back(parts.framing == Framing::chunked ? chunk_line(piece.size()) + piece + "\r\n" : piece);
   }
   if (parts.framing == Framing::chunked) out.push_back(std::string(kLastChunk));
@@ -195,7 +274,8 @@ void spoil(Fault fault, Rng& rng, std::vector<std::string>& pieces, Script& scri
 }
 
 // The body of an answer, good or bad, before framing.
-void fill(Fault fault, bool stream, uint64_t id, Rng& rng, Parts& parts, Truth& truth) {
+void fill(Fault fault, const Asking& asking, Rng& rng, Parts& parts, Truth& truth) {
+  bool stream = asking.stream;
   parts.type = stream ? "text/event-stream" : "application/json";
   parts.status = error_status(fault);
   if (parts.status != 200) {
@@ -204,10 +284,12 @@ void fill(Fault fault, bool stream, uint64_t id, Rng& rng, Parts& parts, Truth& 
       parts.body = {"<html><h1>502 Bad Gateway</h1></html>"};
     } else {
       parts.type = "application/json";
-      parts.body = {error_json("status " + std::to_string(parts.status))};
+      parts.body = {error_json(parts.status == 429 ? limit_message(fault) : "status " + std::to_string(parts.status))};
     }
-    if (fault == Fault::limited_seconds) parts.extra += "retry-after: 2\r\n";
-    if (fault == Fault::limited_ms) parts.extra += "retry-after-ms: 700\r\n";
+    if (fault == Fault::out_of_quota)
+      parts.body = {R"({"error":{"message":"You exceeded your quota","type":"insufficient_quota",)"
+                    R"("code":"insufficient_quota"}})"};
+    parts.extra += wait_fields(fault, asking, rng);
     return;
   }
   switch (fault) {
@@ -227,8 +309,8 @@ void fill(Fault fault, bool stream, uint64_t id, Rng& rng, Parts& parts, Truth& 
     default:
       break;
   }
-  if (!stream) return good_json(id, rng, parts);
-  good_stream(fault, id, rng, parts, truth);
+  if (!stream) return good_json(asking, rng, parts, truth);
+  good_stream(fault, asking, rng, parts, truth);
   if (fault == Fault::ends_without_terminal) parts.body.resize(std::min<size_t>(3, parts.body.size() - 3));
   if (fault == Fault::error_event_late) {
     parts.body.resize(std::min<size_t>(3, parts.body.size() - 3));
@@ -248,24 +330,28 @@ const char* fault_name(Fault fault) {
   return kNames[static_cast<size_t>(fault)];
 }
 
-Script make_answer(Fault fault, bool stream, uint64_t id, Rng& rng) {
+Script make_answer(Fault fault, const Asking& asking, Rng& rng) {
   Script script;
   Truth& truth = script.truth;
   Parts parts;
-  fill(fault, stream, id, rng, parts, truth);
+  bool stream = asking.stream;
+  fill(fault, asking, rng, parts, truth);
   if (!stream && (fault == Fault::ends_without_terminal || fault == Fault::error_event_late)) parts.body.pop_back();
-  parts.extra += "x-sim-response: " + std::to_string(id) + "\r\n";
+  parts.extra += "x-sim-response: " + std::to_string(asking.id) + "\r\n";
   parts.framing = stream || rng.below(3) == 0 ? Framing::chunked : Framing::length;
   if (fault == Fault::short_of_length) parts.framing = Framing::length;
   if (fault == Fault::bad_chunk || fault == Fault::pings_then_stall) parts.framing = Framing::chunked;
   if (fault == Fault::close_delimited) parts.framing = Framing::close;
-  if (fault == Fault::closes_after) parts.extra += "connection: close\r\n";
+  if (fault == Fault::closes_after || fault == Fault::lies_close) parts.extra += "connection: close\r\n";
+  if (fault == Fault::lies_alive) parts.extra += "connection: keep-alive\r\nkeep-alive: timeout=600\r\n";
+  parts.odd = fault == Fault::odd_chunks;
+  if (parts.odd) parts.framing = Framing::chunked;
   truth.fault = fault;
   truth.status = parts.status;
   truth.stream = stream && parts.status == 200;
   for (const std::string& piece : parts.body) truth.body += piece;
   truth.good = fault == Fault::none || harmless(fault);
-  std::vector<std::string> pieces = frame(parts);
+  std::vector<std::string> pieces = frame(parts, rng);
   if (fault == Fault::pings_then_stall) {
     if (stream)
       pieces.pop_back();
@@ -274,6 +360,7 @@ Script make_answer(Fault fault, bool stream, uint64_t id, Rng& rng) {
     script.end = End::stall;
   }
   spoil(fault, rng, pieces, script);
+  script.by_bytes = fault == Fault::byte_by_byte || fault == Fault::odd_chunks;
   Duration slow = fault == Fault::slow_drip ? Duration::from_ms(150) : Duration::zero();
   for (std::string& piece : pieces) {
     bool joined = !script.steps.empty() && slow == Duration::zero() && rng.below(2);

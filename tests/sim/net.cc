@@ -1,6 +1,7 @@
 #include "sim/net.h"
 
 #include <algorithm>
+#include <cstdio>
 
 #include "base/text.h"
 
@@ -10,67 +11,130 @@ namespace {
 
 Duration latency(Rng& rng) { return Duration::from_us(50 + static_cast<int64_t>(rng.below(20'000))); }
 
-// Hosts are known by their address: 10.0.0.N; a second one, 10.1.0.N, never answers.
-Address address_of(uint32_t host, bool dead) {
+// Hosts are known by their address: 10.G.D.N is host N after it has moved G times; with D = 1 one that never answers.
+Address address_of(uint32_t host, uint8_t generation, bool dead) {
   Address address;
-  address.ip = {10, static_cast<uint8_t>(dead), 0, static_cast<uint8_t>(host)};
+  address.ip = {10, generation, static_cast<uint8_t>(dead), static_cast<uint8_t>(host)};
   address.port = 443;
   return address;
 }
 
+// A few of the bytes of a body of that size: reads of all sizes, but not hundreds of thousands of them.
+size_t few(Rng& rng, size_t size) { return 1 + static_cast<size_t>(rng.below(1 + size / 300)); }
+
 }  // namespace
 
-FakeNet::FakeNet(Schedule& schedule, Rng rng, std::vector<Host>& hosts, Watcher& watcher)
-    : schedule_(schedule), rng_(rng), hosts_(hosts), watcher_(watcher), met_(kFaults + 1) {}
+FakeNet::FakeNet(Schedule& schedule, uint64_t seed, const std::vector<HostPlan>& hosts, Watcher& watcher)
+    : schedule_(schedule),
+      seed_(seed),
+      start_(schedule.now()),
+      hosts_(hosts),
+      watcher_(watcher),
+      states_(hosts.size()),
+      inbound_(schedule, completions_, ids_),
+      met_(kFaults + 1) {
+  for (uint32_t host = 0; host < hosts.size(); host++)
+    for (const Spell& spell : hosts[host].spells)
+      if (spell.kind == Spell::Kind::restarts) schedule_.after(spell.from, [this, host] { restart(host); });
+}
 
 FakeNet::~FakeNet() = default;
 
-Fault FakeNet::draw(Host& host) {
-  if (calm_ || rng_.unit() >= host.fault_rate) return Fault::none;
+void FakeNet::say(uint32_t host, const std::string& what) const {
+  if (log_)
+    std::printf("%12.6f host %u: %s\n", static_cast<double>(schedule_.now().ns) / 1e9, host, what.c_str());
+}
+
+// This port call is the one that is to fail.
+bool FakeNet::fails(const char* what) {
+  if (++port_calls_ != fail_at_) return false;
+  failed_ = what;
+  if (log_) std::printf("%12.6f port call %llu fails: %s\n", static_cast<double>(schedule_.now().ns) / 1e9,
+                        static_cast<unsigned long long>(fail_at_), what);
+  return true;
+}
+
+bool FakeNet::in(Spell::Kind kind, uint32_t host) const {
+  if (calm_) return false;
+  Duration passed = schedule_.now() - start_;
+  return std::any_of(hosts_[host].spells.begin(), hosts_[host].spells.end(), [&](const Spell& spell) {
+    return spell.kind == kind && spell.from <= passed && passed < spell.to;
+  });
+}
+
+// How often it has moved by now.
+uint8_t FakeNet::generation(uint32_t host) const {
+  const std::vector<Spell>& spells = hosts_[host].spells;
+  return static_cast<uint8_t>(std::count_if(spells.begin(), spells.end(), [&](const Spell& spell) {
+    return spell.kind == Spell::Kind::moves && spell.from <= schedule_.now() - start_;
+  }));
+}
+
+void FakeNet::restart(uint32_t host) {
+  if (calm_) return;
+  say(host, "restarts");
+  std::vector<ConnId> lost;
+  for (const auto& [id, conn] : conns_)
+    if (conn.host == host) lost.push_back(id);
+  for (ConnId id : lost) lose(id, conns_.at(id).up ? Status::BROKEN : Status::CONNECT, "connection reset");
+}
+
+Fault FakeNet::draw(uint32_t host, Rng& rng) {
+  const HostPlan& plan = hosts_[host];
+  if (calm_ || rng.unit() >= plan.fault_rate) return Fault::none;
   double sum = 0;
-  for (double odds : host.odds) sum += odds;
-  double at = rng_.unit() * sum;
+  for (double odds : plan.odds) sum += odds;
+  double at = rng.unit() * sum;
   for (size_t i = 0; i < kFaults; i++)
-    if ((at -= host.odds[i]) < 0) {
-      met_[i]++;
-      return static_cast<Fault>(i);
-    }
+    if ((at -= plan.odds[i]) < 0) return static_cast<Fault>(i);
   return Fault::none;
 }
 
-void FakeNet::resolve(uint64_t tag, std::string_view host, uint16_t) {
-  port_calls_++;
-  auto index = static_cast<uint32_t>(parse_u64(host.substr(1, host.find('.') - 1)).value_or(hosts_.size()));
-  LB_CHECK(index < hosts_.size());
-  Fault fault = draw(hosts_[index]);
-  bool fails = fault == Fault::dns_fails;
+void FakeNet::resolve(uint64_t tag, std::string_view name, uint16_t) {
+  auto host = static_cast<uint32_t>(parse_u64(name.substr(1, name.find('.') - 1)).value_or(hosts_.size()));
+  LB_CHECK(host < hosts_.size());
+  Rng rng = dice(seed_, "resolve", host, states_[host].resolved++);
+  Fault fault = draw(host, rng);
+  bool fault_met = fails("resolve") || fault == Fault::dns_fails;
   bool two = fault == Fault::slow_connect;  // The first of two addresses is a black hole.
-  schedule_.after(latency(rng_), [this, tag, index, fails, two] {
+  if (fault_met) met_[static_cast<size_t>(Fault::dns_fails)]++;
+  schedule_.after(latency(rng), [this, tag, host, fault_met, two] {
     Completion& out = completions_.emplace_back();
     out.kind = Completion::Kind::resolved;
     out.tag = tag;
-    if (fails) {
+    if (fault_met) {
+      say(host, "does not resolve");
       out.status = Status::CONNECT;
       out.message = "no such host";
       return;
     }
-    if (two) out.addresses.push_back(address_of(index, true));
-    out.addresses.push_back(address_of(index, false));
+    if (two) out.addresses.push_back(address_of(host, generation(host), true));
+    out.addresses.push_back(address_of(host, generation(host), false));
   });
 }
 
 ConnId FakeNet::connect(uint64_t tag, const ConnectSpec& spec) {
-  port_calls_++;
   ConnId id = ++ids_;
-  Conn& conn = conns_[id];
+  uint32_t host = spec.address.ip[3];
+  HostState& state = states_[host];
+  Conn& conn = conns_.try_emplace(id, dice(seed_, "connect", host, state.connected++)).first->second;
   conn.tag = tag;
-  conn.host = spec.address.ip[3];
-  Host& host = hosts_[conn.host];
-  host.connections_peak = std::max(host.connections_peak, ++host.connections);
-  conn.fault = draw(host);
-  if (spec.address.ip[1] != 0 || conn.fault == Fault::black_hole) return id;
-  Duration delay = latency(rng_);
-  if (conn.fault == Fault::slow_connect) delay = Duration::from_ms(static_cast<int64_t>(rng_.below(1500)));
+  conn.host = host;
+  conn.asked = schedule_.now();
+  state.connections_peak = std::max(state.connections_peak, ++state.connections);
+  conn.fault = draw(host, conn.rng);
+  bool elsewhere = spec.address.ip[1] != generation(host);
+  if (fails("connect") || in(Spell::Kind::refuses, host) || in(Spell::Kind::restarts, host) || elsewhere)
+    conn.fault = Fault::refused;
+  if (in(Spell::Kind::silent, host) || spec.address.ip[2] != 0) conn.fault = Fault::black_hole;
+  if (!on_the_way(conn.fault)) conn.fault = Fault::none;
+  if (conn.fault == Fault::black_hole) {
+    met_[static_cast<size_t>(conn.fault)]++;
+    say(host, "black hole");
+    return id;
+  }
+  Duration delay = latency(conn.rng);
+  if (conn.fault == Fault::slow_connect) delay = Duration::from_ms(static_cast<int64_t>(conn.rng.below(1500)));
   later(id, delay, &FakeNet::connected);
   return id;
 }
@@ -82,6 +146,8 @@ void FakeNet::later(ConnId id, Duration delay, void (FakeNet::*what)(ConnId, Con
 }
 
 void FakeNet::connected(ConnId id, Conn& conn) {
+  met_[static_cast<size_t>(conn.fault)]++;
+  if (conn.fault == Fault::refused || conn.fault == Fault::tls_fails) say(conn.host, fault_name(conn.fault));
   if (conn.fault == Fault::refused) return lose(id, Status::CONNECT, "connection refused");
   if (conn.fault == Fault::tls_fails) return lose(id, Status::TLS, "the certificate has expired");
   conn.up = true;
@@ -92,19 +158,28 @@ void FakeNet::connected(ConnId id, Conn& conn) {
 }
 
 size_t FakeNet::write(ConnId id, Chain&& bytes) {
-  port_calls_++;
+  bool broken = fails("write");
+  if (inbound_.owns(id)) {
+    size_t pending = inbound_.write(id, std::move(bytes));
+    if (broken) schedule_.after(Duration::zero(), [this, id] { inbound_.fail(id); });
+    return pending;
+  }
   auto place = conns_.find(id);
   if (place == conns_.end()) return 0;
   Conn& conn = place->second;
   LB_CHECK(conn.up);
-  size_t before = conn.unsent.size();
+  if (broken) {
+    conn.deaf = true;
+    lose_later(id, Status::BROKEN, "broken pipe");
+    return bytes.bytes();
+  }
   std::string all = bytes.to_string();
   size_t room = hosts_[conn.host].socket_bytes;
-  size_t at_once = before > 0 ? 0 : std::min(room, all.size());
+  size_t at_once = conn.unsent.empty() ? std::min(room, all.size()) : 0;
   conn.unsent.append(all, at_once, std::string::npos);
   if (!conn.unsent.empty() && !conn.draining) {
     conn.draining = true;
-    later(id, latency(rng_), &FakeNet::drain);
+    later(id, latency(conn.rng), &FakeNet::drain);
   }
   take(id, conn, std::string_view(all).substr(0, at_once));
   return all.size() - at_once;
@@ -112,11 +187,11 @@ size_t FakeNet::write(ConnId id, Chain&& bytes) {
 
 void FakeNet::drain(ConnId id, Conn& conn) {
   size_t most = std::max<size_t>(1, hosts_[conn.host].socket_bytes);
-  size_t n = std::min(conn.unsent.size(), 1 + static_cast<size_t>(rng_.below(most)));
+  size_t n = std::min(conn.unsent.size(), 1 + static_cast<size_t>(conn.rng.below(most)));
   std::string part = conn.unsent.substr(0, n);
   conn.unsent.erase(0, n);
   conn.draining = !conn.unsent.empty();
-  if (conn.draining) later(id, latency(rng_), &FakeNet::drain);
+  if (conn.draining) later(id, latency(conn.rng), &FakeNet::drain);
   Completion& out = completions_.emplace_back();
   out.kind = Completion::Kind::written;
   out.tag = conn.tag;
@@ -133,18 +208,10 @@ void FakeNet::take(ConnId id, Conn& conn, std::string_view bytes) {
     LB_CHECK(conn.parser.fault() == Http1Parser::Fault::none);
     for (const Http1Parser::Piece& piece : pieces) {
       switch (piece.kind) {
-        case Http1Parser::Piece::Kind::head: {
-          conn.seen = {conn.host, conn.parser.head(), "", false};
-          conn.call = parse_u64(conn.seen.head.get("x-sim-call")).value_or(0);
-          Host& host = hosts_[conn.host];
-          host.requests++;
-          // A fault drawn for the connection itself has been played; each request draws anew.
-          conn.fault = draw(host);
-          if (on_the_way(conn.fault) && conn.fault != Fault::dies_on_request) conn.fault = Fault::none;
-          if (conn.seen.head.method == "POST") watcher_.on_request_head(conn.call, conn.host, id);  // Else a probe.
-          if (conn.fault == Fault::early_error) answer(id, conn);
+        case Http1Parser::Piece::Kind::head:
+          take_head(id, conn);
+          if (conn.deaf) return;
           break;
-        }
         case Http1Parser::Piece::Kind::body:
           conn.seen.body += piece.bytes;
           break;
@@ -160,17 +227,58 @@ void FakeNet::take(ConnId id, Conn& conn, std::string_view bytes) {
   }
 }
 
-void FakeNet::answer(ConnId id, Conn& conn) {
-  if (conn.fault == Fault::dies_on_request) {
-    schedule_.after(latency(rng_), [this, id] { lose(id, Status::BROKEN, "connection reset"); });
-    return;
+void FakeNet::take_head(ConnId id, Conn& conn) {
+  if (conn.lies) {
+    say(conn.host, "closes a connection that it had said to keep");
+    conn.deaf = true;
+    return lose_later(id, Status::BROKEN, "connection reset");
   }
-  bool stream = conn.seen.body.find("\"stream\":true") != std::string::npos;
-  uint64_t response = ++responses_;
-  auto script = std::make_shared<Script>(make_answer(conn.fault, stream, response, rng_));
+  conn.seen = {conn.host, conn.parser.head(), "", false, conn.asked};
+  conn.call = parse_u64(conn.seen.head.get("x-sim-call")).value_or(0);
+  HostState& state = states_[conn.host];
+  conn.rng = dice(seed_, "request", conn.host, conn.call, state.asked[conn.call]++);
+  // A fault drawn for the connection itself has been played; each request draws anew.
+  conn.fault = draw(conn.host, conn.rng);
+  if (on_the_way(conn.fault) && conn.fault != Fault::dies_on_request) conn.fault = Fault::none;
+  if (in(Spell::Kind::fails, conn.host)) conn.fault = Fault::status_500;
+  if (in(Spell::Kind::silent, conn.host)) conn.fault = Fault::no_head;
+  bool probe = conn.seen.head.method != "POST";
+  if (!probe && throttled(conn.host) > Duration::zero()) conn.fault = Fault::throttled;
+  met_[static_cast<size_t>(conn.fault)]++;
+  if (!probe) watcher_.on_request_head(conn.call, conn.seen);
+  say(conn.host, (probe ? std::string("a probe") : "call " + std::to_string(conn.call)) + " meets " +
+                     fault_name(conn.fault));
+  if (conn.fault == Fault::early_error) answer(id, conn);
+}
+
+// For how long it takes no more, by what has arrived; zero: it takes this one.
+Duration FakeNet::throttled(uint32_t host) {
+  const HostPlan& plan = hosts_[host];
+  if (plan.throttle == 0) return Duration::zero();
+  std::deque<Instant>& taken = states_[host].taken;
+  while (!taken.empty() && taken.front() + plan.throttle_window <= schedule_.now()) taken.pop_front();
+  if (taken.size() >= plan.throttle) return taken.front() + plan.throttle_window - schedule_.now();
+  taken.push_back(schedule_.now());
+  return Duration::zero();
+}
+
+void FakeNet::answer(ConnId id, Conn& conn) {
+  if (conn.fault == Fault::dies_on_request) return lose_later(id, Status::BROKEN, "connection reset");
+  Asking asking;
+  asking.stream = conn.seen.body.find("\"stream\":true") != std::string::npos;
+  asking.id = ++responses_;
+  size_t text = conn.seen.body.find("\"content\":\"");
+  if (text != std::string::npos) asking.prompt = (conn.seen.body.find("\"}]", text) - text - 11) / 5;
+  size_t most = conn.seen.body.find("\"max_tokens\":");
+  if (most != std::string::npos) asking.allowed = parse_u64(conn.seen.body.substr(most + 13, 3)).value_or(1);
+  if (conn.fault == Fault::throttled) {
+    const std::deque<Instant>& taken = states_[conn.host].taken;
+    if (!taken.empty()) asking.wait = taken.front() + hosts_[conn.host].throttle_window - schedule_.now();
+  }
+  auto script = std::make_shared<Script>(make_answer(conn.fault, asking, conn.rng));
   script->truth.host = conn.host;
   script->truth.call = conn.call;
-  truths_[response] = script->truth;
+  truths_[asking.id] = script->truth;
   conn.scripts.push_back(std::move(script));
   if (!std::exchange(conn.answering, true)) play(id, conn.scripts.front(), 0);
 }
@@ -178,38 +286,44 @@ void FakeNet::answer(ConnId id, Conn& conn) {
 // Plays one step of an answer after its gap, then the next; then the end.
 void FakeNet::play(ConnId id, std::shared_ptr<Script> script, size_t step) {
   if (step == script->steps.size()) {
-    End end = script->end;
-    if (end == End::stall) return;
     auto place = conns_.find(id);
-    if (place == conns_.end()) return;
-    Conn& conn = place->second;
-    conn.scripts.pop_front();
-    conn.answering = end == End::keep && !conn.scripts.empty();
-    if (conn.answering) play(id, conn.scripts.front(), 0);
-    if (end == End::keep) return;
-    schedule_.after(script->end_gap, [this, id, end] {
-      auto place = conns_.find(id);
-      if (place == conns_.end()) return;
-      if (place->second.answering) return;  // It is not idle any more: a new request was quicker.
-      place->second.deaf = true;
-      arrive(id, place->second, end == End::reset ? Completion::Kind::closed : Completion::Kind::ended, "");
-    });
+    if (script->end != End::stall && place != conns_.end()) end(id, place->second, *script);
     return;
   }
   Duration gap = script->steps[step].gap;
   schedule_.after(gap, [this, id, script = std::move(script), step] {
     auto place = conns_.find(id);
     if (place == conns_.end()) return;
+    bool last = step + 1 == script->steps.size();
+    if (last && script->truth.good) watcher_.on_answered(script->truth.call, script->truth.host, script->truth.tokens);
     arrive(id, place->second, Completion::Kind::read, script->steps[step].bytes);
     play(id, script, step + 1);
+  });
+}
+
+void FakeNet::end(ConnId id, Conn& conn, const Script& script) {
+  conn.lies = script.truth.fault == Fault::lies_alive;
+  conn.scripts.pop_front();
+  conn.answering = script.end == End::keep && !conn.scripts.empty();
+  if (conn.answering) return play(id, conn.scripts.front(), 0);
+  if (script.end == End::keep) return;
+  schedule_.after(script.end_gap, [this, id, end = script.end] {
+    auto place = conns_.find(id);
+    if (place == conns_.end()) return;
+    if (place->second.answering) return;  // It is not idle any more: a new request was quicker.
+    place->second.deaf = true;
+    arrive(id, place->second, end == End::reset ? Completion::Kind::closed : Completion::Kind::ended, "");
   });
 }
 
 // Bytes, or an end, reach the engine's side, cut anywhere.
 void FakeNet::arrive(ConnId id, Conn& conn, Completion::Kind kind, std::string_view bytes) {
   if (kind != Completion::Kind::read) conn.inbox.push_back({kind, ""});
+  bool by_bytes = !conn.scripts.empty() && conn.scripts.front()->by_bytes;
+  size_t all = bytes.size();
   while (!bytes.empty()) {
-    size_t n = rng_.below(3) == 0 ? 1 + static_cast<size_t>(rng_.below(bytes.size())) : bytes.size();
+    size_t n = conn.rng.below(3) == 0 ? 1 + static_cast<size_t>(conn.rng.below(bytes.size())) : bytes.size();
+    if (by_bytes) n = std::min(few(conn.rng, all), bytes.size());
     conn.inbox.push_back({kind, std::string(bytes.substr(0, n))});
     bytes.remove_prefix(n);
   }
@@ -233,17 +347,29 @@ void FakeNet::hand_over(ConnId id, Conn& conn) {
 }
 
 void FakeNet::read(ConnId id, bool on) {
-  port_calls_++;
+  bool broken = on && fails("read");
+  if (inbound_.owns(id)) {
+    inbound_.read(id, on);
+    if (broken) schedule_.after(Duration::zero(), [this, id] { inbound_.fail(id); });
+    return;
+  }
   auto place = conns_.find(id);
   if (place == conns_.end()) return;
   place->second.reading = on;
+  if (broken) return lose_later(id, Status::BROKEN, "connection reset");
   // What has come meanwhile is for the next turn.
   if (on && !place->second.inbox.empty()) later(id, Duration::zero(), &FakeNet::hand_over);
 }
 
-void FakeNet::close(ConnId id, bool) {
-  port_calls_++;
+void FakeNet::close(ConnId id, bool flush) {
+  if (inbound_.owns(id)) return inbound_.close(id, flush);
   erase(id);
+}
+
+void FakeNet::lose_later(ConnId id, Status status, const char* why) {
+  auto place = conns_.find(id);
+  if (place == conns_.end()) return;
+  schedule_.after(latency(place->second.rng), [this, id, status, why] { lose(id, status, why); });
 }
 
 void FakeNet::lose(ConnId id, Status status, const char* why) {
@@ -261,21 +387,26 @@ void FakeNet::lose(ConnId id, Status status, const char* why) {
 void FakeNet::erase(ConnId id) {
   auto place = conns_.find(id);
   if (place == conns_.end()) return;
-  hosts_[place->second.host].connections--;
+  states_[place->second.host].connections--;
   conns_.erase(place);
 }
 
-Result<ListenerId> FakeNet::listen(uint64_t, const Address&) {
-  return Error{Status::UNSUPPORTED, "", "the simulator has no listeners"};
+Result<ListenerId> FakeNet::listen(uint64_t tag, const Address& address) {
+  if (fails("listen")) return Error{Status::CONFIG, "", "cannot listen: the address is in use"};
+  return inbound_.listen(tag, address);
+}
+
+void FakeNet::accept(ListenerId listener, bool on) { inbound_.accept(listener, on); }
+
+bool FakeNet::serving(const Conn& conn) const {
+  // What these say behind their answer is nobody's.
+  bool chatter = conn.fault == Fault::trailing_garbage || conn.fault == Fault::second_response;
+  return !chatter && (conn.answering || !conn.seen.whole);
 }
 
 bool FakeNet::serving(uint64_t call) const {
-  return std::any_of(conns_.begin(), conns_.end(), [&](const auto& entry) {
-    const Conn& conn = entry.second;
-    // What these say behind their answer is nobody's.
-    bool chatter = conn.fault == Fault::trailing_garbage || conn.fault == Fault::second_response;
-    return conn.call == call && !chatter && (conn.answering || !conn.seen.whole);
-  });
+  return std::any_of(conns_.begin(), conns_.end(),
+                     [&](const auto& entry) { return entry.second.call == call && serving(entry.second); });
 }
 
 const Truth* FakeNet::truth(uint64_t response) const {

@@ -4,9 +4,9 @@
 #include <cstdio>
 #include <memory>
 
+#include "gateway/gateway.h"
 #include "sim/clients.h"
-#include "sim/net.h"
-#include "sim/schedule.h"
+#include "sim/visitors.h"
 
 namespace lb::sim {
 
@@ -14,15 +14,14 @@ namespace {
 
 // A run of this many turns does not come to rest.
 constexpr uint64_t kTurnsMax = 2'000'000;
+// What a connection of the gateway may have unsent besides the window: the answers before (Client::kUnsentMax), a head
+// and the framing of events, and one read of an upstream.
+constexpr size_t kUnsentMax = 64 * 1024, kFraming = 64 * 1024, kReadMax = 210'000;
 
-template <typename T>
-T one_of(Rng& rng, std::initializer_list<T> values) {
-  return values.begin()[rng.below(values.size())];
-}
+int64_t unix_time() { return kUnixTime; }
 
 // Prints the lines of the engine's log.
 struct LogSink : EventSink {
-  bool on = false;
   void deliver(std::vector<Event>& events) override {
     for (const Event& event : events)
       std::printf("%12.6f %s\n", static_cast<double>(event.time.ns) / 1e9, std::string(event.data.view()).c_str());
@@ -31,209 +30,136 @@ struct LogSink : EventSink {
 
 class Scenario {
  public:
-  Scenario(uint64_t seed, bool log);
+  Scenario(const Plan& plan, const RunOptions& options);
   Outcome run();
 
  private:
-  void draw_hosts();
-  void draw_policies(Route& route);
-  void draw_settings(policy::Settings& settings);
-  std::shared_ptr<const Config> draw_config();
-  Deployment draw_deployment(uint32_t host);
-  CallPlan draw_call();
+  void set_out();
+  void command_at(Duration when, std::function<void()> what);
+  void configure(size_t index);
+  void drain();
   void turn();
+  void part(std::vector<Completion>& completions, size_t from, size_t to, bool last);
   void check_rest();
+  Outcome outcome() const;
 
-  Rng rng_;
-  LogSink log_;
+  const Plan& plan_;
+  const RunOptions options_;
   Schedule schedule_;
-  std::vector<Host> hosts_;
+  Commands commands_;
   Verdict verdict_;
-  bool promised_;  // Host 0 is in perfect health.
-  bool again_;     // Routes may try a target again.
-  bool reloads_;
-  uint64_t calls_;
-  uint64_t started_ = 0;
-  Duration deadline_;
-  std::unique_ptr<Clients> clients_;
-  std::unique_ptr<FakeNet> net_;
+  Excuses excuses_;
+  LogSink log_;
+  Rng split_;
+  Asked asked_;
+  FakeNet net_;
+  Clients clients_;
+  Visitors visitors_;
+  std::vector<std::shared_ptr<const Config>> configs_;
   std::unique_ptr<Engine> engine_;
+  std::unique_ptr<Gateway> gateway_;
   uint64_t turns_ = 0;
 };
 
-Scenario::Scenario(uint64_t seed, bool log) : rng_(Rng(seed).split("scenario")) {
-  promised_ = rng_.below(3) == 0;
-  reloads_ = rng_.below(4) == 0;
-  calls_ = 1 + rng_.below(60);
-  if (rng_.below(8) == 0) calls_ += 200;  // What is learnt from calls shows only after so many.
-  deadline_ = promised_ ? Duration::from_s(600) : Duration::from_ms(one_of<int64_t>(rng_, {300, 3000, 30'000}));
-  draw_hosts();
-  again_ = !promised_ && rng_.below(4) == 0;
-  Promise promise{promised_, deadline_, again_};
-  clients_ = std::make_unique<Clients>(schedule_, Rng(seed).split("clients"), promise, verdict_);
-  net_ = std::make_unique<FakeNet>(schedule_, Rng(seed).split("net"), hosts_, *clients_);
-  EngineOptions options;
-  options.seed = seed;
-  if (log) {
-    log_.on = true;
-    options.log = &log_;
-    options.log_level = LogLevel::debug;
+Scenario::Scenario(const Plan& plan, const RunOptions& options)
+    : plan_(plan),
+      options_(options),
+      split_(options.split),
+      asked_(plan, schedule_, verdict_),
+      net_(schedule_, plan.seed, plan.hosts, asked_),
+      clients_(plan, schedule_, commands_, asked_, excuses_, verdict_),
+      visitors_(plan, schedule_, asked_, excuses_, verdict_) {
+  schedule_.set_grain(plan.grain);
+  net_.fail_at(options.fail_at);
+  net_.set_log(options.log);
+  excuses_.failures = options.fail_at > 0;
+  for (const Config& config : plan.configs) configs_.push_back(std::make_shared<Config>(config));
+  EngineOptions engine;
+  engine.seed = plan.seed;
+  engine.unix_time_s = unix_time;
+  if (options.log) {
+    engine.log = &log_;
+    engine.log_level = LogLevel::debug;
   }
-  engine_ = std::make_unique<Engine>(*net_, options, draw_config(), schedule_.now());
-  clients_->attach(engine_.get(), net_.get(), log);
+  engine_ = std::make_unique<Engine>(net_, engine, configs_[0], schedule_.now());
+  gateway_ = std::make_unique<Gateway>(*engine_, net_);
+  asked_.attach(&net_, options.log);
+  clients_.attach(engine_.get(), &net_, options.log);
+  visitors_.attach(&net_, options.log);
 }
 
-// Swarm: each seed leaves most faults out and draws wild odds for the rest, so that runs differ from one another.
-void Scenario::draw_hosts() {
-  uint32_t count = 1 + static_cast<uint32_t>(rng_.below(5));
-  std::vector<double> odds(kFaults);
-  for (double& value : odds)
-    if (rng_.below(3) == 0) value = rng_.unit() * rng_.unit();
-  for (uint32_t i = 0; i < count; i++) {
-    Host& host = hosts_.emplace_back();
-    host.name = "h" + std::to_string(i);
-    host.odds = odds;
-    host.fault_rate = promised_ && i == 0 ? 0 : one_of<double>(rng_, {0.0, 0.1, 0.5, 1.0});
-    // A caller's own mistake is final wherever it is found: no promise covers it.
-    if (promised_) host.odds[static_cast<size_t>(Fault::status_400)] = 0;
-    if (rng_.below(4) == 0) host.socket_bytes = 500 + static_cast<size_t>(rng_.below(3000));
+void Scenario::command_at(Duration when, std::function<void()> what) {
+  schedule_.after(when, [this, what = std::move(what)] { commands_.push_back(what); });
+}
+
+// As abi/machine.cc: the gateway first, for it may say no, and then nothing has changed.
+void Scenario::configure(size_t index) {
+  if (excuses_.closing) return;
+  Error why;
+  if (gateway_->configure(*configs_[index], schedule_.now(), &why) != Status::OK) {
+    if (options_.fail_at == 0) verdict_.broken("not configured: " + why.message);
+    if (why.where.empty() || why.message.empty()) verdict_.broken("an address that cannot be bound is not named");
+    if (gateway_->address("").ok() != (index > 0)) verdict_.broken("a configuration that was refused changed something");
+    return configure(index);
   }
+  engine_->configure(configs_[index]);
 }
 
-Deployment Scenario::draw_deployment(uint32_t index) {
-  bool perfect = promised_ && index == 0;
-  Deployment to;
-  to.name = hosts_[index].name;
-  to.url.host = to.name + ".sim";
-  to.url.port = 443;
-  to.url.tls = rng_.below(2) == 0;
-  to.url.path = "/v1";
-  to.key = "key-of-" + to.name;
-  for (const char* name : {"small", "large"}) {
-    ModelConfig model;
-    model.name = name;
-    model.as = rng_.below(2) ? name : std::string(name) + "-at-" + to.name;
-    if (!perfect && rng_.below(4) == 0)
-      model.limits.quotas.push_back(policy::per_minute(policy::Metric::requests, 1 + rng_.below(30)));
-    if (!perfect && rng_.below(6) == 0)
-      model.limits.quotas.push_back(policy::per_minute(policy::Metric::tokens, 1 + rng_.below(20'000)));
-    if (!perfect && rng_.below(4) == 0) model.limits.concurrency = 1 + static_cast<uint32_t>(rng_.below(3));
-    clients_->names[{index, name}].push_back(model.as);
-    to.models.push_back(std::move(model));
+void Scenario::drain() {
+  excuses_.closing = true;
+  gateway_->drain(engine_->now());
+  engine_->close(false);
+}
+
+// Arrivals; then faults stop, and everything must come to an end.
+void Scenario::set_out() {
+  configure(0);
+  for (const CallPlan& call : plan_.calls) command_at(call.at, [this, &call] { clients_.start(call); });
+  for (const VisitorPlan& visitor : plan_.visitors)
+    schedule_.after(visitor.at, [this, &visitor] { visitors_.arrive(visitor); });
+  for (const Reload& reload : plan_.reloads) command_at(reload.at, [this, &reload] { configure(reload.config); });
+  if (plan_.drain_at > Duration::zero()) command_at(plan_.drain_at, [this] { drain(); });
+  schedule_.after(plan_.calm_at, [this] { net_.stop_faults(); });
+}
+
+// One turn, as in abi/machine.cc: timers, completions, commands, what is left to settle and to write.
+void Scenario::part(std::vector<Completion>& completions, size_t from, size_t to, bool last) {
+  engine_->begin(schedule_.now());
+  gateway_->begin(schedule_.now());
+  for (size_t i = from; i < to; i++) {
+    if (Engine::ours(completions[i].tag))
+      engine_->complete(completions[i]);
+    else if (Gateway::ours(completions[i].tag))
+      gateway_->complete(completions[i]);
   }
-  to.weight = 1 + static_cast<double>(rng_.below(4));
-  to.timeouts = {Duration::from_s(1), Duration::from_s(2), Duration::from_s(2), Duration::from_s(2)};
-  to.connections_max = perfect ? 1024 : one_of<uint32_t>(rng_, {1, 2, 1024});
-  to.keep_alive = Duration::from_ms(one_of<int64_t>(rng_, {50, 5000}));
-  if (rng_.below(4) == 0) to.probe = Duration::from_ms(one_of<int64_t>(rng_, {20, 1000}));
-  to.probe_path = "/models";
-  return to;
-}
-
-// Every way to balance, to wait and to try again; whatever they are, all that callers are promised holds.
-void Scenario::draw_policies(Route& route) {
-  policy::PlanSpec& plan = route.plan;
-  plan.balance = static_cast<policy::Balance>(rng_.below(static_cast<uint64_t>(policy::Balance::host) + 1));
-  plan.estimate = static_cast<policy::Estimate>(rng_.below(4));
-  if (rng_.below(4) == 0) plan.sticky = Duration::from_s(5);
-  plan.fail_back = rng_.below(2) == 0;
-  if (rng_.below(2) == 0) plan.affinity = Duration::from_s(20);
-  route.affinity_tokens = one_of<uint32_t>(rng_, {0, 100});
-  route.affinity_wait = Duration::from_us(100);
-  if (rng_.below(2) == 0)
-    plan.hedge = {one_of<double>(rng_, {0.5, 0.95}), Duration::from_ms(one_of<int64_t>(rng_, {1, 50})),
-                  one_of<double>(rng_, {0.1, 1.0}), 0, 0};
-  if (promised_) return;
-  plan.spill = rng_.below(3) == 0 ? policy::Spill::strict : policy::Spill::spill;
-  plan.when_none = static_cast<policy::WhenNone>(rng_.below(3));
-  plan.panic_share = one_of<double>(rng_, {0.0, 0.0, 0.5, 1.0});
-  if (!again_) return;
-  route.retry.policy = rng_.below(2) ? policy::RetryPolicy::again : policy::RetryPolicy::forever;
-  route.retry.backoff = Duration::from_ms(one_of<int64_t>(rng_, {50, 500}));
-  route.retry.backoff_max = Duration::from_s(3);
-}
-
-void Scenario::draw_settings(policy::Settings& settings) {
-  settings.bindings = one_of<uint32_t>(rng_, {0, 2, 1000});
-  settings.refund_failed = rng_.below(2) == 0;
-  policy::BreakerSpec& breaker = settings.health.breaker;
-  breaker.errors = one_of<uint32_t>(rng_, {0, 1, 3});
-  breaker.slow_start = Duration::from_ms(one_of<int64_t>(rng_, {0, 2000}));
-  breaker.open = Duration::from_ms(one_of<int64_t>(rng_, {10, 5000}));
-  if (rng_.below(4) == 0) breaker.slow = Duration::from_ms(200);
-  if (promised_) return;
-  for (policy::Mark& mark : settings.health.marks)
-    if (rng_.below(6) == 0) mark = static_cast<policy::Mark>(rng_.below(6));
-  if (rng_.below(4) == 0) settings.budget = {0.1, 0.5};
-}
-
-std::shared_ptr<const Config> Scenario::draw_config() {
-  auto config = std::make_shared<Config>();
-  for (uint32_t i = 0; i < hosts_.size(); i++) config->deployments.push_back(draw_deployment(i));
-  for (const char* name : {"small", "large"}) {
-    Route& route = config->routes.emplace_back();
-    route.model = name;
-    std::vector<uint32_t> order;
-    for (uint32_t i = 0; i < hosts_.size(); i++)
-      order.insert(order.begin() + static_cast<std::ptrdiff_t>(rng_.below(i + 1)), i);
-    for (uint32_t i : order) {
-      if (route.tiers.empty() || rng_.below(3) == 0) route.tiers.emplace_back();
-      route.tiers.back().push_back(i);
-    }
-    route.retry.retries = promised_ ? 9 : static_cast<uint32_t>(rng_.below(6));
-    route.deadline = deadline_;
-    route.wait = promised_ ? Duration::zero() : Duration::from_ms(one_of<int64_t>(rng_, {0, 0, 500, 20'000}));
-    route.window_bytes = one_of<uint32_t>(rng_, {1, 700, 65536});
-    route.hold_bytes = promised_ ? 1u << 20 : one_of<uint32_t>(rng_, {64, 2000, 65536});
-    route.replay_bytes = promised_ ? 1u << 20 : one_of<uint32_t>(rng_, {1000, 1u << 20});
-    if (!promised_ && rng_.below(6) == 0) route.commit_on = CommitOn::head;
-    draw_policies(route);
+  if (last) {
+    Commands commands = std::exchange(commands_, {});
+    for (const std::function<void()>& command : commands) command();
   }
-  draw_settings(config->policies);
-  Limits& limits = config->limits;
-  limits.head_bytes = 65536;
-  limits.body_bytes = 1u << 20;
-  limits.replay_bytes_total = promised_ ? 1u << 30 : one_of<uint64_t>(rng_, {20'000, 1u << 30});
-  limits.waiting = one_of<uint32_t>(rng_, {2, 1000});
-  limits.dns_ttl = Duration::from_ms(one_of<int64_t>(rng_, {1, 30'000}));
-  return config;
+  engine_->settle();
+  gateway_->flush();
+  turns_++;
 }
 
-CallPlan Scenario::draw_call() {
-  CallPlan plan;
-  plan.number = ++started_;
-  plan.model = rng_.below(2) ? "small" : "large";
-  plan.stream = rng_.below(2) == 0;
-  plan.in_pieces = rng_.below(3) == 0;
-  std::string text(static_cast<size_t>(rng_.below(one_of<uint64_t>(rng_, {600, 600, 600, 60'000, 600'000}))), 'p');
-  std::string messages = "\"messages\":[{\"role\":\"user\",\"content\":\"\\\"model\\\":\\\"no\\\" " + text + "\"}]";
-  std::string stream = plan.stream ? ",\"stream\":true" : "";
-  bool last = rng_.below(3) == 0 && text.size() < 900;
-  plan.before = last ? "{" + messages + stream + ", \"model\" : " : "{\"model\":";
-  plan.after = last ? "\n}" : "," + messages + stream + "}";
-  plan.delivery = one_of(rng_, {Delivery::bytes, Delivery::bytes, Delivery::events, Delivery::whole});
-  if (!promised_ && rng_.below(5) == 0)
-    plan.deadline = Duration::from_ms(1 + static_cast<int64_t>(rng_.below(static_cast<uint64_t>(deadline_.ms()))));
-  if (rng_.below(4) == 0) plan.window = one_of<uint32_t>(rng_, {1, 100, 10'000});
-  plan.taking = one_of(rng_, {Taking::at_once, Taking::at_once, Taking::soon, Taking::drip, Taking::late});
-  if (plan.window == 1 && plan.taking == Taking::late) plan.taking = Taking::soon;
-  if (rng_.below(5) == 0) plan.cancel_after = Duration::from_us(1 + static_cast<int64_t>(rng_.below(3'000'000)));
-  return plan;
-}
-
+// All that happens at one instant: in one turn, or in several.
 void Scenario::turn() {
-  Instant now = std::min(schedule_.next(), net_->wake());
+  Instant now = std::min(schedule_.next(), net_.wake());
   LB_CHECK(now != Instant::never());
-  // In the order of a real turn: timers, completions, commands; what the schedule runs are I/O and commands.
-  engine_->begin(std::max(now, schedule_.now()));
   schedule_.run_to(now);
   std::vector<Completion> completions;
-  completions.swap(net_->completions());
-  for (Completion& completion : completions) engine_->complete(completion);
-  engine_->settle();
-  net_->wake_at(engine_->next_wake());
-  clients_->check_turn();
-  turns_++;
+  completions.swap(net_.completions());
+  size_t from = 0;
+  while (options_.split > 0 && from + 1 < completions.size()) {
+    size_t to = from + 1 + static_cast<size_t>(split_.below(2) ? 0 : split_.below(completions.size() - from));
+    if (to >= completions.size()) break;
+    part(completions, from, to, false);
+    from = to;
+  }
+  part(completions, from, completions.size(), true);
+  net_.wake_at(std::min(engine_->next_wake(), gateway_->next_wake()));
+  if (!net_.completions().empty()) net_.wake_at(schedule_.now());
+  clients_.check_turn();
+  visitors_.check_turn();
 }
 
 // Every reservation settled, every connection idle or gone, every timer but those of idle connections disarmed.
@@ -250,45 +176,58 @@ void Scenario::check_rest() {
   expect("bytes for replay", census.replay_bytes, 0);
   expect("links", census.links, 0);
   expect("timers", census.timers, 0);
-  expect("connections", net_->open(), 0);
-  for (const Host& host : hosts_) {
-    uint32_t most = 0;
+  expect("connections", net_.open(), 0);
+  expect("requests of the gateway that are not over", !gateway_->idle(), false);
+  expect("timers of the gateway", gateway_->next_wake() < Instant::never(), false);
+  size_t window = 0;
+  for (const Config& config : plan_.configs)
+    for (const Route& route : config.routes) window = std::max<size_t>(window, route.window_bytes);
+  size_t most = window + kUnsentMax + kFraming + kReadMax;
+  if (net_.inbound().pending_peak() > most)
+    verdict_.broken("the gateway had " + std::to_string(net_.inbound().pending_peak()) +
+                    " bytes unsent for one client; at most " + std::to_string(most) + " can be");
+  for (uint32_t host = 0; host < plan_.hosts.size(); host++) {
+    uint32_t links = 0;
     for (const Deployment& to : engine_->config().deployments)
-      if (to.name == host.name) most = to.connections_max + (to.probe > Duration::zero() ? 1 : 0);
-    if (!reloads_ && host.connections_peak > most)
-      verdict_.broken(host.name + " had " + std::to_string(host.connections_peak) + " connections, with at most " +
-                      std::to_string(most));
+      if (to.name == plan_.hosts[host].name) links = to.connections_max + (to.probe > Duration::zero() ? 1 : 0);
+    if (plan_.reloads.empty() && net_.connections_peak(host) > links)
+      verdict_.broken(plan_.hosts[host].name + " had " + std::to_string(net_.connections_peak(host)) +
+                      " connections, with at most " + std::to_string(links));
   }
-  clients_->check_end();
+  clients_.check_end();
+  visitors_.check_end();
+  asked_.check_end();
 }
 
 Outcome Scenario::run() {
-  // Arrivals in bursts or spread out; then faults stop, and everything must come to an end.
-  Duration spread = Duration::from_ms(one_of<int64_t>(rng_, {1, 1000, 60'000}));
-  for (uint64_t i = 0; i < calls_; i++)
-    schedule_.after(Duration{static_cast<int64_t>(rng_.below(static_cast<uint64_t>(spread.ns)))},
-                    [this] { clients_->start(draw_call()); });
-  if (reloads_)
-    for (int i = 0; i < 3; i++)
-      schedule_.after(Duration{static_cast<int64_t>(rng_.below(static_cast<uint64_t>(spread.ns)))},
-                      [this] { engine_->configure(draw_config()); });
-  schedule_.after(spread + Duration::from_s(30), [this] { net_->stop_faults(); });
-  while (verdict_.fine() && (schedule_.next() != Instant::never() || net_->wake() != Instant::never())) {
+  set_out();
+  while (verdict_.fine() && (schedule_.next() != Instant::never() || net_.wake() != Instant::never())) {
     turn();
     if (turns_ > kTurnsMax) verdict_.broken("it does not come to rest");
   }
   if (verdict_.fine()) check_rest();
-  if (!verdict_.fine() && log_.on) std::printf("%s\n", engine_->stats_json().c_str());
+  if (!verdict_.fine() && options_.log) std::printf("%s\n", gateway_->stats_json().c_str());
+  return outcome();
+}
+
+Outcome Scenario::outcome() const {
   Outcome out;
   out.broken = verdict_.text();
-  out.hash = clients_->hash();
-  out.calls = started_;
-  out.ok = clients_->ok();
-  out.failed = clients_->failed();
+  Hash hash;
+  hash.mix(clients_.hash());
+  hash.mix(visitors_.hash());
+  out.hash = hash.value();
+  out.told = clients_.told();
+  for (auto& [number, said] : visitors_.told()) out.told[number] = said;
+  out.calls = plan_.requests();
+  out.ok = clients_.ok() + visitors_.ok();
+  out.failed = clients_.failed() + visitors_.failed();
   out.turns = turns_;
+  out.port_calls = net_.port_calls();
+  out.failed_call = net_.failed();
   out.seconds = static_cast<double>(schedule_.now().ns) / 1e9;
   for (size_t i = 0; i < kFaults; i++)
-    if (uint64_t n = net_->met()[i])
+    if (uint64_t n = net_.met()[i])
       out.faults +=
           std::string(out.faults.empty() ? "" : " ") + fault_name(static_cast<Fault>(i)) + "=" + std::to_string(n);
   return out;
@@ -296,6 +235,25 @@ Outcome Scenario::run() {
 
 }  // namespace
 
-Outcome run(uint64_t seed, bool log) { return Scenario(seed, log).run(); }
+Outcome run(const Plan& plan, const RunOptions& options) { return Scenario(plan, options).run(); }
+
+Outcome run_all(const Plan& plan, bool log) {
+  Outcome first = run(plan, {.log = log});
+  if (!first.broken.empty()) return first;
+  if (run(plan, {}).hash != first.hash) {
+    first.broken = "two runs of one seed differ";
+    return first;
+  }
+  Outcome divided = run(plan, {.split = plan.seed * 2 + 1});
+  if (!divided.broken.empty()) {
+    first.broken = "with divided turns: " + divided.broken;
+  } else if (independent(plan)) {
+    for (const auto& [number, said] : first.told)
+      if (first.broken.empty() && divided.told[number] != said)
+        first.broken = "with divided turns call " + std::to_string(number) + " is told\n" + divided.told[number] +
+                       "\n  instead of\n" + said;
+  }
+  return first;
+}
 
 }  // namespace lb::sim

@@ -1,4 +1,5 @@
-// Virtual time: what is to happen when. Ties go by order of insertion, so that a seed replays exactly.
+// Virtual time: what is to happen when. Ties go by order of insertion, so that a seed replays exactly. With a grain,
+// things happen at multiples of it only, so that many happen at once.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +15,11 @@ class Schedule {
  public:
   // A second after the start of the clock, so that "long ago" lies before it.
   Instant now() const { return now_; }
+  void set_grain(Duration grain) { grain_ = grain; }
   void at(Instant when, std::function<void()> what) {
-    items_.push({std::max(when, now_), ++orders_, std::move(what)});
+    when = std::max(when, now_);
+    if (grain_ > Duration::zero() && when > now_) when.ns = (when.ns + grain_.ns - 1) / grain_.ns * grain_.ns;
+    items_.push({when, ++orders_, std::move(what)});
   }
   void after(Duration delay, std::function<void()> what) { at(now_ + delay, std::move(what)); }
   Instant next() const { return items_.empty() ? Instant::never() : items_.top().when; }
@@ -42,6 +46,7 @@ class Schedule {
     }
   };
   Instant now_{1'000'000'000};
+  Duration grain_;
   uint64_t orders_ = 0;
   std::priority_queue<Item> items_;
 };
