@@ -13,6 +13,9 @@ namespace {
 // What a connection keeps of its text buffer between answers; a head and a short body fit.
 constexpr size_t kTextKept = 4 * 1024;
 
+// How openai_error_event begins.
+constexpr std::string_view kErrorEvent = "data: {\"error\":";
+
 // RFC 9110 §15 and RFC 6585; an unknown one goes without.
 std::string_view reason_of(uint32_t status) {
   switch (status) {
@@ -95,6 +98,7 @@ void Client::on_event(Event& event) {
 
 void Client::on_answer_head(const Event& event) {
   bodyless_ = event.code == 204 || event.code == 304;
+  events_ = event.events;
   chunked_ = !event.has_length && !bodyless_ && !old_;
   // To HTTP/1.0 the end of the connection is the end of the body.
   if (!event.has_length && !bodyless_ && old_) keep_ = false;
@@ -105,6 +109,7 @@ void Client::on_answer_data(Event& event) {
   owed_ += event.data.size();
   mark_dirty();
   if (bodyless_ || event.data.empty()) return;
+  error_said_ = event.data.view().starts_with(kErrorEvent);
   if (chunked_) put_text(chunk_line(event.data.size()));
   put_data(std::move(event.data));
   if (chunked_) put_text("\r\n");
@@ -116,6 +121,9 @@ void Client::on_done(const Event& event) {
     return end_answer();
   }
   if (head_sent_) {  // Without its last chunk, or short of its length: nobody takes it for whole.
+    // But to HTTP/1.0 every end is an end: where the window had no room for the error event, it follows here.
+    if (old_ && events_ && !error_said_)
+      put_text("\n\n" + openai_error_event(event.detail ? event.detail->message : "", "upstream_error", "stream_broken"));
     call_ = 0;
     return finish();
   }

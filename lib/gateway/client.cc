@@ -178,7 +178,7 @@ void Client::reset_request() {
   context_.meter.requests++;
   call_ = 0;
   old_ = head_only_ = expects_ = keep_ = body_done_ = false;
-  head_sent_ = answered_ = chunked_ = bodyless_ = false;
+  head_sent_ = answered_ = chunked_ = bodyless_ = events_ = error_said_ = false;
   body_bytes_ = 0;
   paused_ = Instant::never();
 }

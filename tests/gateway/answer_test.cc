@@ -200,6 +200,27 @@ void a_body_that_breaks_is_short_of_its_length(void**) {
   w.assert_at_rest();
 }
 
+// It may break, or turn out to be none when it has come to its end: then no length may have been promised.
+void an_answer_that_may_break_has_no_length(void**) {
+  World w(http_config("routes: [{model: m, hold_bytes: 100}]\n"));
+  ConnId client = asked(w, kChat);
+  w.send(w.upstream(), json_answer("{\"a\":\"" + std::string(1000, 'x')));  // All of its length, and half of its JSON.
+  Answer answer = w.answer(client);
+  assert_int_equal(answer.status, 200);
+  assert_null(answer.head.find("content-length"));
+  assert_false(answer.whole);
+  assert_true(w.gone(client));
+  // A stream with a length: behind what came stands the error event, and no end.
+  ConnId other = asked(w, kStream);
+  w.send(w.upstream(), "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 300\r\n\r\n" + event("a"));
+  w.end(w.upstream());
+  answer = w.answer(other);
+  assert_null(answer.head.find("content-length"));
+  assert_has(answer.body, "stream_broken");
+  assert_false(answer.whole);
+  w.assert_at_rest();
+}
+
 // --- Slow clients ---
 
 void a_slow_client_stops_its_upstream(void**) {
@@ -283,6 +304,23 @@ void a_last_answer_is_sent_before_the_connection_ends(void**) {
   w.assert_at_rest();
 }
 
+// HTTP/1.0 has no end but the end of the connection: also a stream whose window is used up has to say that it is cut.
+void http_1_0_is_told_of_a_deadline(void**) {
+  World w(http_config("routes: [{model: m, window_bytes: 1024, deadline_ms: 5000}]\n"));
+  ConnId client = w.dial();
+  w.net.conns[client].room = 0;
+  std::string request = post(kStream);
+  request.replace(request.find("HTTP/1.1"), 8, "HTTP/1.0");
+  w.send(client, request);
+  w.connected(w.upstream());
+  w.send(w.upstream(), kEvents + event(std::string(2000, 'a')) + event("b"));
+  w.pass(Duration::from_ms(5000));
+  w.drink(client, 100'000);
+  assert_has(w.got(client), "stream_broken");
+  assert_true(w.gone(client));
+  w.assert_at_rest();
+}
+
 // More is held than the window takes, and the upstream has nothing to add: the sending itself must bring it on.
 void what_is_held_follows_in_the_same_turn(void**) {
   World w(http_config("routes: [{model: m, window_bytes: 1024, hold_bytes: 1000000}]\n"));
@@ -320,10 +358,12 @@ int main() {
       cmocka_unit_test(calls_max_is_503),
       cmocka_unit_test(a_stream_that_breaks_has_no_last_chunk),
       cmocka_unit_test(a_body_that_breaks_is_short_of_its_length),
+      cmocka_unit_test(an_answer_that_may_break_has_no_length),
       cmocka_unit_test(a_slow_client_stops_its_upstream),
       cmocka_unit_test(a_client_that_takes_nothing_is_given_up),
       cmocka_unit_test(a_client_that_takes_nothing_is_given_up_in_mid_stream),
       cmocka_unit_test(a_last_answer_is_sent_before_the_connection_ends),
+      cmocka_unit_test(http_1_0_is_told_of_a_deadline),
       cmocka_unit_test(what_is_held_follows_in_the_same_turn),
       cmocka_unit_test(credentials_and_lb_fields_stay_here),
   };

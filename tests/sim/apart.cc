@@ -18,7 +18,8 @@ std::string run_apart(unsigned seconds, const std::function<std::string()>& work
   if (child == 0) {
     close(ends[0]);
     alarm(seconds);
-    std::string said = "+" + work();
+    std::string said("+");
+    said += work();
     for (size_t at = 0; at < said.size();) {
       ssize_t n = write(ends[1], said.data() + at, said.size() - at);
       if (n <= 0) break;

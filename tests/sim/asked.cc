@@ -187,8 +187,9 @@ void Asked::check_spread() {
   }
 }
 
-void Asked::check_end() {
+void Asked::check_end(bool calm) {
   check_limits();
+  if (!calm) return;
   if (plan_.kind == Plan::Kind::queue) check_turns();
   if (plan_.kind == Plan::Kind::spread) check_spread();
 }

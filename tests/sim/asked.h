@@ -28,8 +28,8 @@ class Asked : public Watcher {
   void on_request_head(uint64_t call, const Seen& seen) override;
   void on_request(const Seen& seen) override;
   void on_answered(uint64_t call, uint32_t host, uint64_t tokens) override;
-  // When everything has come to rest.
-  void check_end();
+  // When everything has come to rest. `calm`: nothing was made to fail.
+  void check_end(bool calm);
 
  private:
   struct Request {
