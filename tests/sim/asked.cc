@@ -58,6 +58,7 @@ void Asked::on_request_head(uint64_t call, const Seen& seen) {
 
 // Never more calls at a time than there are places.
 void Asked::check_places(const Seen& seen, const std::string& model) {
+  if (plan_.urls_change && !plan_.reloads.empty()) return;
   uint32_t places = 0;
   for (const Config& config : plan_.configs) {
     const ModelConfig* found = find(config, seen.host, model);
@@ -123,6 +124,7 @@ void Asked::on_answered(uint64_t call, uint32_t host, uint64_t tokens) {
 
 // In no minute more requests, and more tokens where they are known beforehand, than the largest limit that was in force.
 void Asked::check_limits() {
+  if (plan_.urls_change && !plan_.reloads.empty()) return;
   for (const auto& [place, all] : came_) {
     const auto& [host, name] = place;
     if (best_effort(name)) continue;

@@ -157,15 +157,20 @@ void Clients::on_data(Live& call, const Event& event) {
   if (call.plan->delivery != Delivery::whole && out >= call.window)
     return wrong(call, std::to_string(out) + " bytes outstanding, with a window of " + std::to_string(call.window));
   if (event.data.empty()) wrong(call, "empty data");
+  if (std::exchange(call.latest, schedule_.now()) != schedule_.now()) call.before = call.delivered;
   call.delivered += event.data.size();
   call.body += event.data.view();
   call.pieces.emplace_back(event.data.view());
-  if (call.credit_due) return;
+  if (!call.credit_due) expect_credit(call);
+}
+
+void Clients::expect_credit(Live& call) {
   uint64_t number = call.request().number;
   switch (call.plan->taking) {
     case Taking::at_once:
-      call.credited += event.data.size();
-      return engine_->credit(call.id, event.data.size());
+      engine_->credit(call.id, call.delivered - call.credited);
+      call.credited = call.delivered;
+      return;
     case Taking::soon:
     case Taking::drip:
       call.credit_due = true;
@@ -177,16 +182,20 @@ void Clients::on_data(Live& call, const Event& event) {
   }
 }
 
+// For what it has been told before this instant: what comes in the same one may come before or behind this.
 void Clients::credit(Live& call) {
   call.credit_due = false;
-  uint64_t out = call.delivered - call.credited;
-  if (call.done || out == 0) return;
+  if (call.done) return;
+  uint64_t out = std::max(call.taken_in(schedule_.now()), call.credited) - call.credited;
   uint64_t n = call.plan->taking == Taking::drip ? (out + 1) / 2 : out;
   call.credited += n;
-  engine_->credit(call.id, n);
-  if (n == out || call.done) return;
-  call.credit_due = true;
-  command_after(Duration::from_ms(1), call.request().number, &Clients::credit);
+  if (n < out) {
+    call.credit_due = true;
+    command_after(Duration::from_ms(1), call.request().number, &Clients::credit);
+  } else if (call.delivered > call.credited) {
+    expect_credit(call);
+  }
+  if (n > 0) engine_->credit(call.id, n);
 }
 
 void Clients::cancel(Live& call) {
@@ -219,8 +228,8 @@ void Clients::check_promise(const Live& call, const Event& event, const Truth* t
   bool calm = plan_.kind != Plan::Kind::wild;
   if ((!plan_.promised && !calm) || excuses_.failures) return;
   bool excused = truth && after_content(truth->fault) && event.status == Status::BROKEN;
-  // A caller that takes a byte every twenty seconds may be late by itself.
-  excused = excused || (event.status == Status::DEADLINE && call.head && call.plan->taking == Taking::late);
+  // A caller that takes a few bytes at a time may be late by itself.
+  excused = excused || (event.status == Status::DEADLINE && call.head && call.plan->taking != Taking::at_once);
   bool success = event.status == Status::OK && call.status == 200;
   // A restart, or the end of a spell, may cut any answer.
   for (const HostPlan& host : plan_.hosts)

@@ -57,7 +57,10 @@ class Clients : public EventSink {
     std::string body;
     std::vector<std::string> pieces;
     uint64_t delivered = 0, credited = 0;
+    uint64_t before = 0;  // Delivered before the instant of the last delivery, `latest`.
+    Instant latest;
     bool credit_due = false;
+    uint64_t taken_in(Instant now) const { return latest == now ? before : delivered; }
     std::string told;
     const RequestPlan& request() const { return plan->request; }
   };
@@ -71,6 +74,7 @@ class Clients : public EventSink {
   void on_done(Live& call, const Event& event);
   void check_promise(const Live& call, const Event& event, const Truth* truth);
   void check_truth(const Live& call, const Truth& truth, Status status);
+  void expect_credit(Live& call);
   void credit(Live& call);
   void cancel(Live& call);
   void wrong(const Live& call, const std::string& what);

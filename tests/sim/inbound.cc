@@ -81,8 +81,8 @@ size_t Inbound::write(ConnId conn, Chain&& bytes) {
   }
   size_t room = socket->pending.empty() ? socket->buffer - std::min(socket->buffer, socket->pipe.size()) : 0;
   size_t at_once = std::min(room, all.size());
-  socket->pipe.append(all, 0, at_once);
-  socket->pending.append(all, at_once, std::string::npos);
+  socket->pipe.append(std::string_view(all).substr(0, at_once));
+  socket->pending.append(std::string_view(all).substr(at_once));
   pending_peak_ = std::max(pending_peak_, socket->pending.size());
   tell(conn, *socket);
   return all.size() - at_once;
@@ -196,11 +196,9 @@ void Inbound::reset(ConnId conn) {
 std::string Inbound::take(ConnId conn, size_t most) {
   Socket* socket = find(conn);
   if (!socket) return "";
-  std::string out = socket->pipe.substr(0, most);
-  socket->pipe.erase(0, out.size());
+  std::string out = socket->pipe.take(most);
   size_t moved = std::min(socket->pending.size(), socket->buffer - std::min(socket->buffer, socket->pipe.size()));
-  socket->pipe.append(socket->pending, 0, moved);
-  socket->pending.erase(0, moved);
+  socket->pipe.append(socket->pending.take(moved));
   if (moved > 0 && !socket->closed) complete(conn, *socket, Completion::Kind::written).bytes = moved;
   return out;
 }

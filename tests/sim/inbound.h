@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/ports.h"
+#include "sim/bytes.h"
 #include "sim/schedule.h"
 
 namespace lb::sim {
@@ -79,8 +80,8 @@ class Inbound {
     bool client_left = false; // The client takes and sends nothing any more.
     std::deque<Arrival> inbox;
     size_t buffer = 0;
-    std::string pipe;         // On its way to the client, or there and not read.
-    std::string pending;      // Written, and not in the pipe.
+    Bytes pipe;               // On its way to the client, or there and not read.
+    Bytes pending;            // Written, and not in the pipe.
   };
   Socket* find(ConnId conn);
   const Socket* find(ConnId conn) const { return const_cast<Inbound*>(this)->find(conn); }

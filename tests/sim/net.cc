@@ -176,7 +176,7 @@ size_t FakeNet::write(ConnId id, Chain&& bytes) {
   std::string all = bytes.to_string();
   size_t room = hosts_[conn.host].socket_bytes;
   size_t at_once = conn.unsent.empty() ? std::min(room, all.size()) : 0;
-  conn.unsent.append(all, at_once, std::string::npos);
+  conn.unsent.append(std::string_view(all).substr(at_once));
   if (!conn.unsent.empty() && !conn.draining) {
     conn.draining = true;
     later(id, latency(conn.rng), &FakeNet::drain);
@@ -188,8 +188,7 @@ size_t FakeNet::write(ConnId id, Chain&& bytes) {
 void FakeNet::drain(ConnId id, Conn& conn) {
   size_t most = std::max<size_t>(1, hosts_[conn.host].socket_bytes);
   size_t n = std::min(conn.unsent.size(), 1 + static_cast<size_t>(conn.rng.below(most)));
-  std::string part = conn.unsent.substr(0, n);
-  conn.unsent.erase(0, n);
+  std::string part = conn.unsent.take(n);
   conn.draining = !conn.unsent.empty();
   if (conn.draining) later(id, latency(conn.rng), &FakeNet::drain);
   Completion& out = completions_.emplace_back();
@@ -323,7 +322,7 @@ void FakeNet::arrive(ConnId id, Conn& conn, Completion::Kind kind, std::string_v
   size_t all = bytes.size();
   while (!bytes.empty()) {
     size_t n = conn.rng.below(3) == 0 ? 1 + static_cast<size_t>(conn.rng.below(bytes.size())) : bytes.size();
-    if (by_bytes) n = std::min(few(conn.rng, all), bytes.size());
+    n = std::min(by_bytes ? few(conn.rng, all) : kReadMax, n);
     conn.inbox.push_back({kind, std::string(bytes.substr(0, n))});
     bytes.remove_prefix(n);
   }

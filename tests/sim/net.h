@@ -59,7 +59,8 @@ struct Watcher {
 
 class FakeNet : public Net {
  public:
-  // What lb sends is read by its own parser, with bounds of its own.
+  // Most bytes of one `read`: a quarter of what net/ reads, so that long answers come in several.
+  static constexpr size_t kReadMax = 16 * 1024;
   FakeNet(Schedule& schedule, uint64_t seed, const std::vector<HostPlan>& hosts, Watcher& watcher);
   ~FakeNet() override;
 
@@ -118,7 +119,7 @@ class FakeNet : public Net {
     bool reading = false;
     bool draining = false;
     std::deque<Arrival> inbox;
-    std::string unsent;
+    Bytes unsent;
     Http1Parser parser{Http1Parser::Kind::request, {}};
     Seen seen;
     uint64_t call = 0;      // Of the last request head.

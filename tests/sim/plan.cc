@@ -38,6 +38,7 @@ Plan Draw::plan() {
   plan_.again = !plan_.promised && rng_.below(4) == 0;
   plan_.deadline = plan_.promised ? Duration::from_s(600) : Duration::from_ms(one_of<int64_t>(rng_, {300, 3000, 30'000}));
   plan_.grain = Duration::from_us(one_of<int64_t>(rng_, {0, 0, 1000, 10'000}));
+  plan_.urls_change = rng_.below(4) == 0;
   uint64_t other = rng_.below(16);
   if (other < 2) plan_.kind = other == 0 ? Plan::Kind::spread : Plan::Kind::queue;
   hosts();
@@ -98,7 +99,7 @@ Deployment Draw::deployment(uint32_t index) {
   to.name = plan_.hosts[index].name;
   to.url.host = to.name + ".sim";
   to.url.port = 443;
-  to.url.tls = rng_.below(2) == 0;
+  to.url.tls = plan_.urls_change ? rng_.below(2) == 0 : index % 2 == 0;
   to.url.path = "/v1";
   to.key = "key-of-" + to.name;
   for (const char* name : {"small", "large"}) {

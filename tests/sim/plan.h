@@ -78,6 +78,7 @@ struct Plan {
   Kind kind = Kind::wild;
   bool promised = false;    // Host 0 is in perfect health and may always be asked: nothing fails before content.
   bool again = false;       // Routes may try a target again.
+  bool urls_change = false; // A reload may bring a deployment another URL: to lb it is another one then.
   Duration deadline;        // Of every route.
   Duration grain;           // See Schedule.
   std::vector<HostPlan> hosts;

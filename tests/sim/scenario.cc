@@ -16,7 +16,7 @@ namespace {
 constexpr uint64_t kTurnsMax = 2'000'000;
 // What a connection of the gateway may have unsent besides the window: the answers before (Client::kUnsentMax), a head
 // and the framing of events, and one read of an upstream.
-constexpr size_t kUnsentMax = 64 * 1024, kFraming = 64 * 1024, kReadMax = 210'000;
+constexpr size_t kUnsentMax = 64 * 1024, kFraming = 16 * 1024;
 
 int64_t unix_time() { return kUnixTime; }
 
@@ -102,6 +102,7 @@ void Scenario::configure(size_t index) {
     if (gateway_->address("").ok() != (index > 0)) verdict_.broken("a configuration that was refused changed something");
     return configure(index);
   }
+  if (!gateway_->address("").ok()) verdict_.broken("a configuration was taken, and nothing listens");
   engine_->configure(configs_[index]);
 }
 
@@ -182,7 +183,7 @@ void Scenario::check_rest() {
   size_t window = 0;
   for (const Config& config : plan_.configs)
     for (const Route& route : config.routes) window = std::max<size_t>(window, route.window_bytes);
-  size_t most = window + kUnsentMax + kFraming + kReadMax;
+  size_t most = window + kUnsentMax + kFraming + FakeNet::kReadMax;
   if (net_.inbound().pending_peak() > most)
     verdict_.broken("the gateway had " + std::to_string(net_.inbound().pending_peak()) +
                     " bytes unsent for one client; at most " + std::to_string(most) + " can be");

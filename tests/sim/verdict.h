@@ -1,7 +1,9 @@
 // What is wrong, in words; the first thing ends a run.
 #pragma once
 
+#include <functional>
 #include <string>
+#include <string_view>
 
 namespace lb::sim {
 
@@ -17,12 +19,12 @@ class Verdict {
   std::string text_;
 };
 
-// Of all that callers were told: FNV-1a.
+// Of all that callers were told: FNV-1a, of words and of what the library makes of texts.
 class Hash {
  public:
   void mix(uint64_t value) { hash_ = (hash_ ^ value) * 0x100000001b3u; }
   void mix(std::string_view text) {
-    for (char c : text) mix(static_cast<uint64_t>(static_cast<unsigned char>(c)));
+    mix(uint64_t{std::hash<std::string_view>()(text)});
   }
   uint64_t value() const { return hash_; }
 

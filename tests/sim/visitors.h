@@ -41,7 +41,7 @@ class Visitors : public Peer {
     size_t begun = 0;      // Requests of which something may have been sent.
     size_t checked = 0;    // Answers that were looked at.
     std::vector<Instant> begun_at;
-    std::string out;       // Still to be sent.
+    Bytes out;             // Still to be sent.
     std::string held;      // The body behind "expect", until it is called for.
     size_t expecting = 0;  // Interim answers that may come: one for each such request.
     bool sending = false, taking = false;
