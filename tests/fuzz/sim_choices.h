@@ -1,18 +1,11 @@
-// Put before every file of the simulator, by -include, when it is built for fuzzing: what it draws then comes from the
-// bytes of the input, in the order of the draws, and from a seed once they are used up. The engine's own draws stay as
-// they are: its headers are read here, before the name changes.
+// Put before sim/plan.cc, by -include, when it is built for fuzzing: what it draws then comes from the bytes of the
+// input, in the order of the draws, and from a seed once they are used up. All other draws stay as they are: the headers
+// are read here, before the name changes.
 #pragma once
 
 #include "base/rng.h"
-#include "engine/context.h"
-#include "engine/engine.h"
-#include "engine/event.h"
-#include "gateway/context.h"
-#include "gateway/gateway.h"
-#include "policy/alias.h"
-#include "policy/balancer.h"
-#include "policy/pick.h"
-#include "policy/retry.h"
+#include "sim/dice.h"
+#include "sim/plan.h"
 
 namespace lb {
 
@@ -48,6 +41,14 @@ class FedRng {
   Rng rest_;
 };
 
+namespace sim {
+
+template <typename T>
+T one_of(FedRng& rng, std::initializer_list<T> values) {
+  return values.begin()[rng.below(values.size())];
+}
+
+}  // namespace sim
 }  // namespace lb
 
 #define Rng FedRng

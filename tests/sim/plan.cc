@@ -134,6 +134,9 @@ void Draw::policies(Route& route) {
   if (rng_.below(2) == 0) plan.affinity = Duration::from_s(20);
   route.affinity_tokens = one_of<uint32_t>(rng_, {0, 100});
   route.affinity_wait = Duration::from_us(100);
+  if (rng_.below(2) == 0)
+    plan.hedge = {one_of<double>(rng_, {0.5, 0.95}), Duration::from_ms(one_of<int64_t>(rng_, {1, 50})),
+                  one_of<double>(rng_, {0.1, 1.0}), 0, 0};
   if (plan_.promised) return;
   plan.spill = rng_.below(3) == 0 ? policy::Spill::strict : policy::Spill::spill;
   plan.when_none = static_cast<policy::WhenNone>(rng_.below(3));
@@ -288,8 +291,10 @@ VisitorPlan Draw::visitor() {
 
 void Draw::calls(Duration spread) {
   bool direct = rng_.below(4) != 0, over_http = !direct || rng_.below(2) == 0;
+  // What is learnt from calls, such as when to hedge one, shows only after many.
+  uint64_t many = rng_.below(8) == 0 ? 200 : 0;
   if (direct)
-    for (uint64_t n = 1 + rng_.below(over_http ? 30 : 60); n > 0; n--) plan_.calls.push_back(call());
+    for (uint64_t n = 1 + many + rng_.below(over_http ? 30 : 60); n > 0; n--) plan_.calls.push_back(call());
   if (over_http)
     for (uint64_t n = 1 + rng_.below(direct ? 10 : 25); n > 0; n--) plan_.visitors.push_back(visitor());
   for (CallPlan& plan : plan_.calls) plan.at = within(rng_, spread);
