@@ -123,7 +123,8 @@ void Client::on_done(const Event& event) {
   if (head_sent_) {  // Without its last chunk, or short of its length: nobody takes it for whole.
     // But to HTTP/1.0 every end is an end: where the window had no room for the error event, it follows here.
     if (old_ && events_ && !error_said_)
-      put_text("\n\n" + openai_error_event(event.detail ? event.detail->message : "", "upstream_error", "stream_broken"));
+      put_text("\n\n" + openai_error_event(event.detail ? event.detail->message : "", "upstream_error",
+                                           "stream_broken"));
     call_ = 0;
     return finish();
   }

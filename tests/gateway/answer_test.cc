@@ -212,7 +212,8 @@ void an_answer_that_may_break_has_no_length(void**) {
   assert_true(w.gone(client));
   // A stream with a length: behind what came stands the error event, and no end.
   ConnId other = asked(w, kStream);
-  w.send(w.upstream(), "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 300\r\n\r\n" + event("a"));
+  w.send(w.upstream(),
+         "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 300\r\n\r\n" + event("a"));
   w.end(w.upstream());
   answer = w.answer(other);
   assert_null(answer.head.find("content-length"));

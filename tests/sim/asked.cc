@@ -122,7 +122,7 @@ void Asked::on_answered(uint64_t call, uint32_t host, uint64_t tokens) {
   if (found != all.rend()) found->tokens = tokens;
 }
 
-// In no minute more requests, and more tokens where they are known beforehand, than the largest limit that was in force.
+// In no minute more requests, and more tokens where they are known beforehand, than the largest limit in force.
 void Asked::check_limits() {
   if (plan_.urls_change && !plan_.reloads.empty()) return;
   for (const auto& [place, all] : came_) {

@@ -1,5 +1,5 @@
-// The oracle on the upstreams' side: what arrives at hosts, beside what callers asked for. Bodies and credentials, that no
-// target is asked again or too late, and all that is counted: limits, places, retries, and who gets how much.
+// The oracle on the upstreams' side: what arrives at hosts, beside what callers asked for. Bodies and credentials, that
+// no target is asked again or too late, and all that is counted: limits, places, retries, and who gets how much.
 #pragma once
 
 #include <map>

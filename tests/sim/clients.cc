@@ -112,7 +112,8 @@ void Clients::deliver(std::vector<Event>& events) {
     print(place->second, what + " " + std::to_string(event.data.size()) + " bytes" +
                              (event.detail && !event.detail->message.empty() ? ": " + event.detail->message : ""));
     if (event.kind != Event::Kind::data && event.kind != Event::Kind::room)
-      place->second.told += what + " at " + std::to_string(event.time.ns) + (event.detail ? event.detail->message : "") + "\n";
+      place->second.told +=
+          what + " at " + std::to_string(event.time.ns) + (event.detail ? event.detail->message : "") + "\n";
     on_event(place->second, event);
   }
 }

@@ -1,10 +1,10 @@
 // lb_sim: runs scenarios and says which invariant broke, and how to see it again. Exit code 1 if any did.
 //
-//   --seed N                  one scenario, with a line about it; LB_SIM_LOG=1 in the environment prints all that happens
+//   --seed N                  one scenario, with a line about it; with LB_SIM_LOG=1 in the environment all that happens
 //   --seeds COUNT [--from N]  many of them: each is run twice, and once more with its turns divided
 //   --file FILE               those of a file, one a line
-//   --nth N [--most COUNT]    one scenario, and once for each of its port calls (or for COUNT of them, evenly) with that
-//                             call failing
+//   --nth N [--most COUNT]    one scenario, and once for each of its port calls (or for COUNT of them, evenly) with
+//                             that call failing
 //   --nths COUNT [--from N]   the same for many scenarios
 //   --shrink N                makes the broken scenario as small as it can, and prints it and all that happens in it
 #include <cstdio>

@@ -36,7 +36,8 @@ class Draw {
 Plan Draw::plan() {
   plan_.promised = rng_.below(3) == 0;
   plan_.again = !plan_.promised && rng_.below(4) == 0;
-  plan_.deadline = plan_.promised ? Duration::from_s(600) : Duration::from_ms(one_of<int64_t>(rng_, {300, 3000, 30'000}));
+  plan_.deadline = Duration::from_s(600);
+  if (!plan_.promised) plan_.deadline = Duration::from_ms(one_of<int64_t>(rng_, {300, 3000, 30'000}));
   plan_.grain = Duration::from_us(one_of<int64_t>(rng_, {0, 0, 1000, 10'000}));
   plan_.urls_change = rng_.below(4) == 0;
   uint64_t other = rng_.below(16);

@@ -26,7 +26,8 @@ std::string host_text(const HostPlan& host) {
   }
   static constexpr const char* kKinds[] = {"fails", "refuses", "is silent", "restarts", "moves"};
   for (const Spell& spell : host.spells)
-    out += std::string(kKinds[static_cast<size_t>(spell.kind)]) + " from " + ms(spell.from) + " to " + ms(spell.to) + "; ";
+    out += std::string(kKinds[static_cast<size_t>(spell.kind)]) + " from " + ms(spell.from) + " to " + ms(spell.to) +
+           "; ";
   if (host.throttle > 0)
     out += "takes " + std::to_string(host.throttle) + " in " + ms(host.throttle_window) + "; ";
   if (host.socket_bytes < 1 << 20) out += "its socket takes " + std::to_string(host.socket_bytes) + " bytes; ";
@@ -61,10 +62,12 @@ std::string config_text(const Config& config) {
     out += ", " + std::string(kBalances[static_cast<size_t>(route.plan.balance)]) + ", retries " +
            std::to_string(route.retry.retries) + ", wait " + ms(route.wait) + ", window " +
            std::to_string(route.window_bytes) + ", hold " + std::to_string(route.hold_bytes) + ", replay " +
-           std::to_string(route.replay_bytes) + (route.commit_on == CommitOn::head ? ", commits on the head" : "") + "\n";
+           std::to_string(route.replay_bytes);
+    out += route.commit_on == CommitOn::head ? ", commits on the head\n" : "\n";
   }
   for (const Deployment& to : config.deployments)
-    if (std::string text = model_text(to); !text.empty()) out += "  deployment " + to.name + ": " + text.substr(2) + "\n";
+    if (std::string text = model_text(to); !text.empty())
+      out += "  deployment " + to.name + ": " + text.substr(2) + "\n";
   return out;
 }
 

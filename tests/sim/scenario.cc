@@ -99,7 +99,8 @@ void Scenario::configure(size_t index) {
   if (gateway_->configure(*configs_[index], schedule_.now(), &why) != Status::OK) {
     if (options_.fail_at == 0) verdict_.broken("not configured: " + why.message);
     if (why.where.empty() || why.message.empty()) verdict_.broken("an address that cannot be bound is not named");
-    if (gateway_->address("").ok() != (index > 0)) verdict_.broken("a configuration that was refused changed something");
+    if (gateway_->address("").ok() != (index > 0))
+      verdict_.broken("a configuration that was refused changed something");
     return configure(index);
   }
   if (!gateway_->address("").ok()) verdict_.broken("a configuration was taken, and nothing listens");

@@ -1,4 +1,4 @@
-// Runs a plan: the engine and the gateway over the simulated net, with their callers, until everything has come to rest.
+// Runs a plan: the engine and the gateway over the simulated net, with their callers, until everything is at rest.
 #pragma once
 
 #include <cstdint>

@@ -15,6 +15,7 @@
 #include <deque>
 
 #include "sim/provider.h"
+#include "sim/window.h"
 
 namespace lb::sim {
 namespace {
@@ -114,40 +115,19 @@ uint64_t number_in(const std::string& body, const char* key) {
 
 // --- limits ---
 
-// Keeps what each deployment was sent and really used, and looks at every window that ends with a request.
+// Keeps what each deployment was sent and really used.
 class Ledger {
  public:
-  struct Entry {
-    Instant when;
-    uint64_t call = 0;
-    uint64_t tokens = 0;
-  };
-  Entry& add(uint32_t host, const Entry& entry) { return entries_[host].emplace_back(entry); }
-  Entry* find(uint32_t host, uint64_t call) {
-    for (auto entry = entries_[host].rbegin(); entry != entries_[host].rend(); entry++)
-      if (entry->call == call) return &*entry;
+  void add(uint32_t host, const Came& came) { came_[host].push_back(came); }
+  Came* find(uint32_t host, uint64_t call) {
+    for (auto came = came_[host].rbegin(); came != came_[host].rend(); came++)
+      if (came->call == call) return &*came;
     return nullptr;
   }
-  // The fullest window of a minute, by requests and by tokens.
-  void fullest(uint32_t host, uint64_t& requests, uint64_t& tokens) {
-    requests = tokens = 0;
-    std::deque<Entry> window;
-    uint64_t sum = 0;
-    for (const Entry& entry : entries_[host]) {
-      window.push_back(entry);
-      sum += entry.tokens;
-      while (window.front().when + kMinute <= entry.when) {
-        sum -= window.front().tokens;
-        window.pop_front();
-      }
-      requests = std::max<uint64_t>(requests, window.size());
-      tokens = std::max(tokens, sum);
-    }
-  }
-  uint64_t requests(uint32_t host) { return entries_[host].size(); }
+  const std::deque<Came>& of(uint32_t host) { return came_[host]; }
 
  private:
-  std::map<uint32_t, std::deque<Entry>> entries_;
+  std::map<uint32_t, std::deque<Came>> came_;
 };
 
 class Troubled final : public Provider {
@@ -173,7 +153,7 @@ class Troubled final : public Provider {
   }
   void abandoned(uint32_t host, uint64_t call) override {
     // Nothing of it has been heard, so what it was to say is not used up.
-    if (Ledger::Entry* entry = ledger.find(host, call))
+    if (Came* entry = ledger.find(host, call))
       abandoned_++, entry->tokens = std::min<uint64_t>(entry->tokens, 0);
   }
   Ledger ledger;
@@ -205,9 +185,8 @@ bool limits(uint64_t seed) {
   run(schedule, sites, Instant::never());
   bool fine = callers.ended == callers.started;
   for (uint32_t host = 0; host < kDeployments; host++) {
-    uint64_t requests = 0, tokens = 0;
-    provider.ledger.fullest(host, requests, tokens);
-    uint64_t sent = provider.ledger.requests(host);
+    auto [requests, tokens] = fullest(provider.ledger.of(host), kMinute);
+    uint64_t sent = provider.ledger.of(host).size();
     std::printf("d%u: %llu requests; in its fullest minute %llu of %llu requests, %llu of %llu tokens\n", host,
                 static_cast<unsigned long long>(sent), static_cast<unsigned long long>(requests),
                 static_cast<unsigned long long>(kRpm), static_cast<unsigned long long>(tokens),

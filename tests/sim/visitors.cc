@@ -75,7 +75,8 @@ void Visitors::compose(Live& visitor, const VisitPlan& visit) {
             "\r\ncontent-type: application/json\r\n";
   if (visitor.plan->old) head += "Connection: keep-alive\r\n";
   if (has_body) {
-    head += visit.chunked ? "Transfer-Encoding: chunked\r\n" : "Content-Length: " + std::to_string(body.size()) + "\r\n";
+    head += visit.chunked ? "Transfer-Encoding: chunked\r\n"
+                          : "Content-Length: " + std::to_string(body.size()) + "\r\n";
     if (visit.chunked) body = chunked(body, rng);
     if (visit.expects) head += "Expect: 100-continue\r\n";
   }
@@ -305,7 +306,8 @@ void Visitors::check_own(Live& visitor, size_t number) {
   // An upstream that has been asked may have said so.
   bool asked = !answer.get("x-lb-attempts").empty() && answer.get("x-lb-attempts") != "0";
   if (!asked && (answer.status == 404 || answer.status == 400)) wrong(visitor, place + " for a good request");
-  if (plan_.promised && patient(visitor)) wrong(visitor, place + " though a target in good health was there: " + answer.body);
+  if (plan_.promised && patient(visitor))
+    wrong(visitor, place + " though a target in good health was there: " + answer.body);
 }
 
 void Visitors::check_turn() {

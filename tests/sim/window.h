@@ -1,7 +1,8 @@
-// How much came in any stretch of time: counted afterwards from a list of what came when, and nothing else. The limits of
-// lib/policy are checked against it.
+// How much came in any stretch of time: counted afterwards from a list of what came when, and nothing else. The limits
+// of lib/policy are checked against it.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 
