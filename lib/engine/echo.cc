@@ -89,6 +89,10 @@ void Call::echo_tick() {
   if (phase_ == Phase::done || !echo()) return;
   uint64_t events = deployment().echo_events;
   uint32_t serial = attempt_.serial;
+  if (!body_.complete() && !keeps_body()) {  // Else it would wait for room, and this for its end.
+    drop_body();
+    check_room();
+  }
   if (!body_.complete() || (head_emitted_ && outstanding() >= window_)) {
     // The rest of the request, or credit, comes first; both are looked at again shortly.
     return context_.timers.arm(tick_timer_, context_.now + Duration::from_ms(1));

@@ -132,6 +132,7 @@ struct Http1Parser::State {
   const char* why = "";
   bool started = false;
   bool first_line = true;      // Blank lines may come before the start line.
+  std::string line_tail;       // Of a request: the last bytes of the start line so far.
   bool head_done = false;
   bool skipped = false;        // A 1xx response has ended.
   bool ended = false;
@@ -158,6 +159,7 @@ struct Http1Parser::State {
     head.minor = 1;
     head.fields.clear();
     line_size = start_size = framing_size = 0;
+    line_tail.clear();
     last = 0;
     started = head_done = skipped = ended = false;
     first_line = in_value = true;
@@ -179,6 +181,7 @@ struct Http1Parser::State {
     const char* why;  // What is wrong behind `size`; null where nothing is.
   };
   Lines head_lines(std::string_view bytes);
+  void note_tail(std::string_view part);
 };
 
 // The callbacks of llhttp, which knows the State by its `data`.
@@ -335,23 +338,34 @@ Http1Parser::State::Lines Http1Parser::State::head_lines(std::string_view bytes)
     if (line_size == 0 && !first_line && (bytes[from] == ' ' || bytes[from] == '\t'))
       return {from, false, "a folded field"};
     const void* found = std::memchr(bytes.data() + from, '\n', bytes.size() - from);
+    size_t end = found ? static_cast<size_t>(static_cast<const char*>(found) - bytes.data()) : bytes.size();
+    if (first_line) note_tail(bytes.substr(from, end - from));
     if (!found) {
       line_size += bytes.size() - from;
       last = bytes.back();
       break;
     }
-    size_t end = static_cast<size_t>(static_cast<const char*>(found) - bytes.data());
     if ((end > from ? bytes[end - 1] : line_size > 0 ? last : '\0') != '\r')
       return {end, false, "an LF without a CR"};
     size_t size = line_size + (end - from) + 1;
     bool blank = size == 2;
     from = end + 1;
     line_size = 0;
+    if (blank) line_tail.clear();
+    if (!blank && first_line && parser.type == HTTP_REQUEST && !line_tail.starts_with(" HTTP/1."))
+      return {end, false, "the version is not HTTP/1.x"};
     if (!blank && first_line) start_size = size;
     if (!blank) first_line = false;
     if (blank && !first_line) return {from, true, nullptr};
   }
   return {bytes.size(), false, nullptr};
+}
+
+// llhttp also reads requests of RTSP and ICE, and says nothing of the name before the version.
+void Http1Parser::State::note_tail(std::string_view part) {
+  constexpr size_t kTail = std::string_view(" HTTP/1.1\r").size();
+  line_tail.append(part.substr(part.size() - std::min(part.size(), kTail)));
+  line_tail.erase(0, line_tail.size() - std::min(line_tail.size(), kTail));
 }
 
 // The same for chunk lines and trailers, from `framing` to `end`: an LF has its CR, and they have a bound.

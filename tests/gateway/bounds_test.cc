@@ -116,6 +116,21 @@ void the_slowness_of_an_upstream_is_not_the_clients(void**) {
   w.assert_at_rest();
 }
 
+void an_echo_takes_a_body_of_any_length(void**) {
+  World w(echo_config("routes: [{model: m, replay_bytes: 1000}]\n"));
+  std::string request = post("{\"model\":\"m\",\"pad\":\"" + std::string(2'000'000, 'x') + "\"}");
+  ConnId client = w.dial();
+  for (size_t at = 0; at < request.size(); at += 64 * 1024) {
+    w.send(client, request.substr(at, 64 * 1024));
+    for (int i = 0; i < 10 && !w.reading(client); i++) w.pass(Duration::from_ms(1));
+    assert_true(w.reading(client));
+    assert_true(w.engine->census().replay_bytes < 600'000);
+  }
+  w.pass(Duration::from_ms(2));
+  assert_int_equal(w.answer(client).status, 200);
+  w.assert_at_rest();
+}
+
 void ambiguous_requests_end_the_connection(void**) {
   const std::string next = get("/healthz");
   const char* const kPost = "POST /v1/chat/completions HTTP/1.1\r\nhost: lb\r\n";
@@ -177,6 +192,7 @@ int main() {
       cmocka_unit_test(a_request_that_drips_has_its_time),
       cmocka_unit_test(each_request_has_the_time_for_itself),
       cmocka_unit_test(the_slowness_of_an_upstream_is_not_the_clients),
+      cmocka_unit_test(an_echo_takes_a_body_of_any_length),
       cmocka_unit_test(ambiguous_requests_end_the_connection),
       cmocka_unit_test(plain_requests_are_taken),
       cmocka_unit_test(underscores_do_not_hide_a_field),
