@@ -235,6 +235,9 @@ void Call::commit() {
   if (hedged_ && attempt_.serial) context_.text.append("x-lb-hedged: ").append(attempt_.hedge ? "won\r\n" : "lost\r\n");
   if (!trace_.empty()) context_.text.append("x-lb-trace: ").append(trace_).append("]\r\n");
   event.data = Chunk::copy(context_.text);
+  // No other attempt will need them; a stream may go on for minutes, and they were a quarter of what it holds.
+  request_ = Head();
+  head = Head();
   first_byte_ = context_.now;
   event.detail = detail("");
   emit(Event::Kind::head, std::move(event));
