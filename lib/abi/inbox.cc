@@ -3,6 +3,8 @@
 #include <string>
 #include <utility>
 
+#include "base/batch.h"
+
 namespace lb {
 
 void Inbox::set_loop(Loop* loop) {
@@ -73,7 +75,7 @@ void Inbox::stop_loop() {
 }
 
 void Inbox::take(std::vector<Command>& out) {
-  out.clear();
+  empty_batch(out);
   std::lock_guard lock(mutex_);
   out.swap(commands_);
   poked_ = false;

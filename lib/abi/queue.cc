@@ -4,6 +4,8 @@
 #include <chrono>
 #include <utility>
 
+#include "base/batch.h"
+
 namespace lb {
 
 // --- EventList ---
@@ -84,7 +86,7 @@ void Queue::publish() {
     if (wakes && options_.wake) call_wake(lock);
   }
   lock.unlock();
-  staged_.clear();
+  empty_batch(staged_);
 }
 
 // False: there is no room. What was dropped before is told ahead of the first line that fits again.
@@ -117,7 +119,7 @@ void Queue::call_wake(std::unique_lock<std::mutex>& lock) {
 }
 
 void Queue::push_to_host() {
-  batch_.clear();
+  empty_batch(batch_);
   for (const Event& event : staged_) batch_.push_back(view_of(event));
   std::unique_lock lock(mutex_);
   if (!closed_) {
@@ -130,7 +132,7 @@ void Queue::push_to_host() {
     changed_.notify_all();
   }
   lock.unlock();
-  staged_.clear();
+  empty_batch(staged_);
 }
 
 // --- The host's threads ---

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/batch.h"
+
 namespace lb {
 
 std::string make_request_id(Rng& rng) {
@@ -19,7 +21,7 @@ void Outbox::flush() {
     sink->listed_ = false;
     batch_.swap(sink->pending_);
     sink->deliver(batch_);
-    batch_.clear();
+    empty_batch(batch_);
   }
   round_.clear();
 }

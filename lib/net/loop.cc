@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/batch.h"
 #include "net/conn.h"
 #include "net/fault.h"
 
@@ -203,7 +204,7 @@ void Loop::step(bool wait) {
   turns_++;
   handed_.swap(arrived_);
   host_.turn(handed_, turned_);
-  handed_.clear();
+  empty_batch(handed_);
 }
 
 // Lazily: a timer that goes off too early costs one empty step, and far less often than setting it anew each turn.

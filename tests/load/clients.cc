@@ -103,7 +103,7 @@ class Clients {
         if (ready[i].data.u64 != 0)
           on_ready(ready[i].data.u64, ready[i].events);
         else
-          orders = orders_.read([this](std::string_view word, uint64_t first, uint64_t many) {
+          orders = orders_.read([this](const std::string& word, const std::string&, uint64_t first, uint64_t many) {
             if (word == "start") crowd_.plan(first, many);
             crowd_.report();
           });

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
@@ -17,7 +18,8 @@ class Orders {
  public:
   Orders() { fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK); }
 
-  // Calls `obey(word, first, second)` for each order that has come. False once there will be no more.
+  // Calls `obey(word, rest, first, second)` for each order that has come: what follows the word, as text and as
+  // numbers. False once there will be no more.
   template <typename Obey>
   bool read(Obey obey) {
     char bytes[256];
@@ -25,10 +27,12 @@ class Orders {
     while ((n = ::read(STDIN_FILENO, bytes, sizeof bytes)) > 0) text_.append(bytes, static_cast<size_t>(n));
     bool open = n < 0;  // EAGAIN; anything else will say so again.
     for (size_t end; (end = text_.find('\n')) != text_.npos; text_.erase(0, end + 1)) {
-      char word[200] = "";
+      std::string_view line(text_.data(), end);
+      std::string word(line.substr(0, line.find(' ')));
+      std::string rest(line.substr(std::min(line.size(), word.size() + 1)));
       unsigned long long first = 0, second = 0;
-      std::sscanf(text_.substr(0, end).c_str(), "%199s %llu %llu", word, &first, &second);
-      obey(std::string_view(word), first, second);
+      std::sscanf(rest.c_str(), "%llu %llu", &first, &second);
+      obey(word, rest, first, second);
     }
     return open;
   }

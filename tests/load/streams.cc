@@ -32,7 +32,9 @@ class Host {
       pollfd watched[] = {{STDIN_FILENO, POLLIN, 0}, {static_cast<int>(lb_queue_fd(queue_)), POLLIN, 0}};
       ::poll(watched, 2, -1);
       if (watched[0].revents)
-        orders = orders_.read([this](std::string_view word, uint64_t a, uint64_t b) { obey(word, a, b); });
+        orders = orders_.read([this](const std::string& word, const std::string&, uint64_t first, uint64_t count) {
+          obey(word, first, count);
+        });
       take_events();
       while (uint64_t id = crowd_.take_next()) start(id);
     }

@@ -48,7 +48,9 @@ class Upstream {
       for (int i = 0; i < count; i++) {
         int fd = ready[i].data.fd;
         if (fd == STDIN_FILENO)
-          orders = orders_.read([this](std::string_view word, uint64_t, uint64_t) { obey(word); });
+          orders = orders_.read([this](const std::string& word, const std::string&, uint64_t, uint64_t) {
+            obey(word);
+          });
         else if (fd == listener_)
           take_new();
         else
