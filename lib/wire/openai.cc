@@ -388,6 +388,7 @@ std::optional<Operation> openai_operation(std::string_view path) {
   if (path == "/v1/completions") return Operation::completions;
   if (path == "/v1/embeddings") return Operation::embeddings;
   if (path == "/v1/responses") return Operation::responses;
+  if (path == "/v1/messages") return Operation::messages;
   return std::nullopt;
 }
 
@@ -401,6 +402,8 @@ std::string_view openai_operation_path(Operation operation) {
       return "/embeddings";
     case Operation::responses:
       return "/responses";
+    case Operation::messages:
+      return "/messages";
   }
   return "";
 }

@@ -120,7 +120,8 @@ class OpenAiAnswer {
 };
 
 // The operation that a path stands for, and its part after the version: "/v1/chat/completions" -> "/chat/completions".
-enum class Operation : uint8_t { chat, completions, embeddings, responses };
+// `messages` is Anthropic's: answer.h knows which reader an answer needs.
+enum class Operation : uint8_t { chat, completions, embeddings, responses, messages };
 std::optional<Operation> openai_operation(std::string_view path);
 std::string_view openai_operation_path(Operation operation);
 
