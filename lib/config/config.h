@@ -30,7 +30,7 @@ struct Url {
 };
 
 enum class DeploymentKind : uint8_t { http, echo };
-enum class Dialect : uint8_t { openai };
+enum class Dialect : uint8_t { openai, anthropic };
 
 struct HeaderPair {
   std::string name;

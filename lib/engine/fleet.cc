@@ -60,7 +60,8 @@ void write_own_fields(const Deployment& to, std::string& out) {
   for (const HeaderPair& h : to.headers) out.append(h.name).append(": ").append(h.value).append("\r\n");
   // What is inspected must not be compressed.
   out.append("accept-encoding: identity\r\n");
-  if (!to.key.empty()) out.append("authorization: Bearer ").append(to.key).append("\r\n");
+  bool anthropic = to.dialect == Dialect::anthropic;
+  if (!to.key.empty()) out.append(anthropic ? "x-api-key: " : "authorization: Bearer ").append(to.key).append("\r\n");
 }
 
 // Where an entry of that identity is, or may be put: the live one of the same identity, else an unused place, else the
