@@ -69,13 +69,13 @@ void Call::on_head(Link& link) {
   attempt_.error = attempt_.status < 200 || attempt_.status > 299;
   if (attempt_.error) return;
   std::string_view type = attempt_.head.get("content-type");
-  OpenAiAnswer::Form form = OpenAiAnswer::form_of(type);
-  if (form == OpenAiAnswer::Form::other)
+  Answer::Form form = Answer::form_of(type);
+  if (form == Answer::Form::other)
     return fail(ErrorClass::server,
                 "answered " + std::to_string(attempt_.status) + " with content type " +
                     json_quote(type.substr(0, 60)) + " instead of JSON or an event stream");
-  events_ = form == OpenAiAnswer::Form::events;
-  attempt_.answer.emplace(form, operation_ == Operation::responses);
+  events_ = form == Answer::Form::events;
+  attempt_.answer.emplace(form, operation_);
   if (route_config().commit_on == CommitOn::head && delivery_ != Delivery::whole) commit();
 }
 
@@ -86,10 +86,10 @@ void Call::on_body(Chunk chunk) {
     return;
   }
   if (events_) return inspect_events(chunk);
-  OpenAiAnswer::Sign sign = attempt_.answer->bytes(chunk.view());
+  Answer::Sign sign = attempt_.answer->bytes(chunk.view());
   held_.push(std::move(chunk));
   if (head_emitted_) return;
-  if (sign == OpenAiAnswer::Sign::error) attempt_.error = true;  // Judged when its body is here.
+  if (sign == Answer::Sign::error) attempt_.error = true;  // Judged when its body is here.
   // A JSON answer is of no use before its end, so it is held as far as the bound allows.
   uint64_t bound = delivery_ == Delivery::whole ? context_.limits().body_bytes
                                                 : uint64_t{route_config().hold_bytes};
@@ -110,17 +110,22 @@ void Call::inspect_events(const Chunk& chunk) {
   SseEvent event;
   if (delivery_ != Delivery::events) held_.push(chunk);
   while (attempt_.sse.next(rest, event)) {
-    complete_to_ = event.end;
+    uint64_t begin = std::exchange(complete_to_, event.end - attempt_.left_out);
     if (event.comment) continue;
-    OpenAiAnswer::Sign sign = attempt_.answer->event(event);
-    if (sign == OpenAiAnswer::Sign::error) {
+    uint32_t malformed = attempt_.answer->malformed();
+    Answer::Sign sign = attempt_.answer->event(event);
+    if (attempt_.answer->malformed() > malformed) {
+      leave_out(begin);
+      continue;
+    }
+    if (sign == Answer::Sign::error) {
       in_band_error_ = head_emitted_ || content;
       if (in_band_error_) break;
       ErrorFacts facts = openai_error(attempt_.head, attempt_.answer->error_text(), 0);
       ErrorClass what = facts.what == ErrorClass::none ? ErrorClass::server : facts.what;
       return fail(what, "the stream began with an error: " + facts.message, facts.retry_after, Took::answer);
     }
-    content = content || sign == OpenAiAnswer::Sign::content;
+    content = content || sign == Answer::Sign::content;
     if (delivery_ == Delivery::events && event.data != "[DONE]")
       held_.push(Chunk::copy(event.data));
   }
@@ -131,6 +136,20 @@ void Call::inspect_events(const Chunk& chunk) {
   bool full = held_.bytes() >= route_config().hold_bytes && delivery_ != Delivery::whole;
   if (!head_emitted_ && ((content && delivery_ != Delivery::whole) || full)) commit();
   if (in_band_error_) broken(Status::BROKEN, "the upstream reported an error in mid-stream");
+}
+
+// The event that has just ended, and began there, is not JSON: a client would choke on it.
+void Call::leave_out(uint64_t begin) {
+  // As single events they are not held; and of a very long one the beginning has gone out.
+  if (delivery_ == Delivery::events || begin < held_begin_) return;
+  uint64_t before = begin - held_begin_;
+  Chain kept;
+  while (kept.bytes() < before) kept.push(take(held_, before - kept.bytes()));
+  held_.consume(complete_to_ - begin);
+  kept.push(std::move(held_));
+  held_ = std::move(kept);
+  attempt_.left_out += complete_to_ - begin;
+  complete_to_ = begin;
 }
 
 // What the provider states of its limits, in the words of the policies.
@@ -171,19 +190,24 @@ void Call::judge_error(bool whole) {
   if (attempt_.status < 300) attempt_.status = static_cast<uint16_t>(http_status_of(facts.what));
   judge(judgement);
   note_attempt(facts.what, "answered " + std::to_string(attempt_.status) + ": " + facts.message);
-  failure_ = {facts.what, served_by_ + ": " + facts.message};
+  std::string said = facts.message.empty() ? "answered " + std::to_string(attempt_.status) : facts.message;
+  failure_ = {facts.what, served_by_ + ": " + said};
   events_ = false;
   if (facts.what == ErrorClass::context_length && go_larger()) return;
   bool other = rival_ && judgement.outcome() != policy::Outcome::caller_fault;
   bool goes_on = other || may_go_on(judgement);
   if (!goes_on && !whole) return commit();  // Longer than may be held: it passes through.
   last_.reset();
-  if (whole) last_ = LastAnswer{std::move(attempt_.head), attempt_.status, std::move(held_), attempt_.target};
+  // A page of something in between is no answer that callers of this API can read.
+  bool readable = Answer::form_of(attempt_.head.get("content-type")) != Answer::Form::other ||
+                  judgement.outcome() == policy::Outcome::caller_fault;
+  if (whole && readable)
+    last_ = LastAnswer{std::move(attempt_.head), attempt_.status, std::move(held_), attempt_.target};
   held_.clear();
   close_attempt(Took::answer);
   if (other) return take_over();
   // The attempt is settled by now, so that the shortest wait counts what this answer has shown.
-  goes_on ? dispatch() : give_last();
+  goes_on ? dispatch() : give_up(Status::NO_UPSTREAM);
 }
 
 // The context is too long for this model, and the route names a larger one: the call goes on there.
@@ -203,7 +227,7 @@ bool Call::go_larger() {
 
 // A success that ended before it was committed: is it one?
 void Call::judge_answer() {
-  const OpenAiAnswer& answer = *attempt_.answer;
+  const Answer& answer = *attempt_.answer;
   if (!answer.finished())
     return fail(ErrorClass::broken, held_.empty() ? "the answer is empty"
                                                   : "the answer ended before it was complete");
@@ -223,7 +247,8 @@ void Call::commit() {
   Event event;
   event.code = final_status_ = attempt_.status;
   event.events = events_;
-  // What may still break has no length that holds: it may end short of it, and an error event may follow a stream.
+  // What may still break has no length that holds: it may end short of it. Nor has a stream: events are re-cut or left
+  // out, and an error event may follow.
   bool may_break = attempt_.answer && !attempt_.error && !attempt_.answer->finished();
   if (events_ || may_break) head.remove("content-length");
   event.has_length = head.find("content-length") != nullptr;
@@ -314,7 +339,7 @@ void Call::broken(Status status, std::string message) {
     held_ = std::move(keep);
     if (split_event_) held_.push(Chunk::copy("\n\n"));
     if (!in_band_error_)
-      held_.push(Chunk::copy(openai_error_event(message, "upstream_error", "stream_broken")));
+      held_.push(Chunk::copy(broken_event(operation_, message)));
   }
   answer_ended_ = true;
   end_status_ = status;
@@ -328,7 +353,7 @@ void Call::broken(Status status, std::string message) {
 void Call::finish_answer() {
   Target& target = context_.fleet.target(attempt_.target);
   if (attempt_.answer) {
-    const OpenAiAnswer& answer = *attempt_.answer;
+    const Answer& answer = *attempt_.answer;
     target.meter.malformed_events += answer.malformed();
     if (!answer.finished())
       return broken(Status::BROKEN, "the answer ended without its terminal marker");

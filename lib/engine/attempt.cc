@@ -12,6 +12,8 @@ namespace {
 constexpr size_t kSendWindow = 256 * 1024;
 // Bodies are cut into chunks of at most this when their length is not known.
 constexpr size_t kChunkMax = 64 * 1024;
+// The only version that Anthropic has had since (reference/wire.md §1).
+constexpr std::string_view kAnthropicVersion = "2023-06-01";
 
 }  // namespace
 
@@ -85,6 +87,13 @@ void Call::connect_next(Link& link, std::string_view why) {
   auto parts = static_cast<int64_t>(link.addresses.size());
   link.timer.kind = static_cast<uint32_t>(TimerKind::link_connect);
   context_.timers.arm(link.timer, context_.now + Duration{to.timeouts.connect.ns / parts});
+}
+
+// Nobody answers where its name leads: it may lead elsewhere by now.
+void Call::doubt_name() {
+  const Deployment& to = deployment();
+  bool proxy = !to.proxy.host.empty();
+  context_.names.doubt(proxy ? to.proxy.host : to.url.host, proxy ? to.proxy.port : to.url.port, context_.now);
 }
 
 void Call::on_patience(Link& link) {
@@ -167,6 +176,9 @@ void Call::write_head(std::string& out) {
     if (!replaced) out.append(field.name).append(": ").append(field.value).append("\r\n");
   }
   if (!request_.find("content-type")) out.append("content-type: application/json\r\n");
+  // The API asks for its version; SDKs send theirs.
+  if (to.dialect == Dialect::anthropic && !request_.find("anthropic-version"))
+    out.append("anthropic-version: ").append(kAnthropicVersion).append("\r\n");
   write_own_fields(to, out);
   std::optional<uint64_t> length = body_length_;
   if (body_.complete()) length = body_.end();
@@ -323,6 +335,7 @@ void Call::fail(ErrorClass what, std::string message, std::optional<Duration> to
   what = judgement.what;
   judge(judgement);
   note_attempt(what, message);
+  if (what == ErrorClass::connect) doubt_name();
   close_attempt(took_unheard(took));
   held_.clear();
   failure_ = {what, served_by_ + ": " + message};

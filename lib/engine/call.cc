@@ -162,6 +162,12 @@ void Call::route() {
     return refuse(404, "model_not_found",
                   "no route serves the model " + json_quote(wanted.substr(0, 100)) +
                       "; GET /v1/models lists those that are served");
+  // All deployments of a route speak one dialect: the configuration sees to it.
+  bool anthropic = world_->config->deployments[route->tiers.front().front()].dialect == Dialect::anthropic;
+  if (anthropic != speaks_anthropic(operation_))
+    return refuse(400, "wrong_dialect",
+                  "the deployments of " + json_quote(wanted.substr(0, 100)) + " speak " +
+                      (anthropic ? "Anthropic's API; POST /v1/messages" : "OpenAI's API; POST /v1/chat/completions"));
   route_index_ = static_cast<size_t>(route - world_->config->routes.data());
   routed_ = true;
   if (window_ == 0) window_ = route->window_bytes;

@@ -20,6 +20,7 @@
 #include "engine/context.h"
 #include "engine/judgement.h"
 #include "policy/retry.h"
+#include "wire/answer.h"
 
 namespace lb {
 
@@ -83,8 +84,9 @@ class Call {
     bool error = false;      // The answer is an error: it is gathered and judged.
     bool garbage = false;    // Bytes came after the end of the response.
     bool hedge = false;      // It was sent beside another.
-    std::optional<OpenAiAnswer> answer;
+    std::optional<Answer> answer;
     SseParser sse;
+    uint64_t left_out = 0;   // Bytes of events that were not passed on.
   };
 
   // The attempt of a hedged call that is not in focus, with all that the members of the same names say of the one that
@@ -153,6 +155,7 @@ class Call {
   void start_attempt(policy::TargetIndex target, Start how);
   Link* link_for(policy::TargetIndex target, bool fresh);
   void connect_next(Link& link, std::string_view why);
+  void doubt_name();
   void send_request(Link& link);
   void write_head(std::string& out);
   void fill_window(const Link& link, Chain& out);
@@ -184,6 +187,7 @@ class Call {
   void on_body(Chunk chunk);
   void on_end(Link* link);
   void inspect_events(const Chunk& chunk);
+  void leave_out(uint64_t begin);
   void judge_error(bool whole);
   void judge_answer();
   void commit();

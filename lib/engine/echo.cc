@@ -56,6 +56,8 @@ std::string whole_answer(Operation operation, std::string_view model, uint64_t i
       json.begin_array().begin_object().key("type").value("output_text").key("text").value(text);
       json.end_object().end_array().end_object().end_array();
       break;
+    case Operation::messages:
+      LB_CHECK(false);  // The configuration has no echo of that dialect.
   }
   write_usage(json, in, out);
   json.end_object();
@@ -80,8 +82,7 @@ void Call::echo_head() {
   attempt_.head.status = attempt_.status = 200;
   attempt_.head.set("content-type", stream ? "text/event-stream" : "application/json");
   events_ = stream;
-  attempt_.answer.emplace(stream ? OpenAiAnswer::Form::events : OpenAiAnswer::Form::json,
-                          operation_ == Operation::responses);
+  attempt_.answer.emplace(stream ? Answer::Form::events : Answer::Form::json, operation_);
   echo_left_ = stream ? int64_t{deployment().echo_events} + 1 : 1;
 }
 

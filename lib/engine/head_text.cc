@@ -18,7 +18,8 @@ Result<Operation> operation_of(const Head& head) {
   if (operation && head.method == "POST") return *operation;
   return Error{Status::INVALID, "",
                "no such operation: " + head.method.substr(0, 20) + " " + std::string(path.substr(0, 100)) +
-                   "; there is POST /v1/chat/completions, /v1/completions, /v1/embeddings and /v1/responses"};
+                   "; there is POST /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses and "
+                   "/v1/messages"};
 }
 
 Result<Head> parse_head_text(std::string_view text, uint32_t bytes_max) {

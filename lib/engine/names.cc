@@ -1,5 +1,7 @@
 #include "engine/names.h"
 
+#include <algorithm>
+
 #include "engine/engine.h"
 
 namespace lb {
@@ -23,6 +25,14 @@ const std::vector<Address>* Names::look_up(const std::string& host, uint16_t por
     net_.resolve(make_tag(Owner::name, place->second), host, port);
   }
   return nullptr;
+}
+
+void Names::doubt(const std::string& host, uint16_t port, Instant now) {
+  auto place = index_.find(Key{host, port});
+  if (place == index_.end()) return;
+  Entry& entry = entries_[place->second];
+  // An address in text is what it is.
+  if (entry.fresh_until != Instant::never()) entry.fresh_until = std::min(entry.fresh_until, now);
 }
 
 Names::Answer Names::complete(Completion& completion, Duration ttl, Instant now) {

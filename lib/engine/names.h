@@ -25,6 +25,8 @@ class Names {
     std::string message;
   };
   Answer complete(Completion& completion, Duration ttl, Instant now);
+  // Nobody answers at these addresses: the next look-up asks anew.
+  void doubt(const std::string& host, uint16_t port, Instant now);
 
  private:
   struct Entry {

@@ -4,7 +4,7 @@
 #include "base/text.h"
 #include "gateway/admin.h"
 #include "gateway/client.h"
-#include "wire/openai.h"
+#include "wire/answer.h"
 
 namespace lb {
 
@@ -155,7 +155,7 @@ void Client::answer_document() {
 }
 
 void Client::answer_error(const Refusal& why, const Detail* detail) {
-  std::string body = openai_error_body(why.message, error_type(why.status), why.code);
+  std::string body = error_body(route_.operation, why.status, why.message, error_type(why.status), why.code);
   std::string fields;
   append_field(fields, "content-type", "application/json");
   if (!why.allow.empty()) append_field(fields, "allow", why.allow);

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "wire/openai.h"
 
 namespace lb {
 
@@ -74,6 +73,7 @@ RouteMatch match_route(std::string_view method, std::string_view target) {
   path = path.substr(0, path.find_first_of("?#"));
   RouteMatch match;
   match.endpoint = endpoint_of(path);
+  match.operation = openai_operation(path).value_or(Operation::chat);
   if (match.endpoint == Endpoint::none) return match;
   if (match.endpoint == Endpoint::call) {
     if (method != "POST") match.allow = "POST";

@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "wire/openai.h"
+
 namespace lb {
 
 enum class Endpoint : uint8_t { none, call, models, model, health, ready, metrics, stats };
@@ -13,6 +15,7 @@ struct RouteMatch {
   Endpoint endpoint = Endpoint::none;
   std::string_view allow;  // The methods it has, if the one that was asked for is none of them; else "".
   std::string model;       // Endpoint::model: its id, percent-decoded.
+  Operation operation = Operation::chat;  // Endpoint::call: which, and in whose dialect errors are said.
 };
 
 // `target` is a path with an optional query, or an absolute URI (RFC 9112 §3.2.2).

@@ -21,6 +21,8 @@ struct Parts {
 
 std::string status_line(uint16_t status) { return "HTTP/1.1 " + std::to_string(status) + " Said So\r\n"; }
 
+constexpr const char* kMalformed = "{\"broken\":";
+
 std::string event(const std::string& data) { return "data: " + data + "\n\n"; }
 
 std::string delta(uint64_t id, uint64_t n, std::string_view text) {
@@ -58,7 +60,7 @@ void good_stream(Fault fault, const Asking& asking, Rng& rng, Parts& parts, Trut
   std::string text(rng.below(8) == 0 ? 3000 : rng.below(60), 'x');
   for (uint64_t i = 0; i < count; i++) {
     if (fault == Fault::pings && rng.below(2)) parts.body.push_back(": ping\n\n");
-    if (fault == Fault::malformed_event && i == count / 2) say("{\"broken\":");
+    if (fault == Fault::malformed_event && i == count / 2) parts.body.push_back(event(kMalformed));
     say(delta(id, i, text));
   }
   say("{\"id\":\"r" + std::to_string(id) + "\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}");
@@ -349,7 +351,9 @@ Script make_answer(Fault fault, const Asking& asking, Rng& rng) {
   truth.fault = fault;
   truth.status = parts.status;
   truth.stream = stream && parts.status == 200;
-  for (const std::string& piece : parts.body) truth.body += piece;
+  // What is not JSON is left out.
+  for (const std::string& piece : parts.body)
+    if (piece != event(kMalformed)) truth.body += piece;
   truth.good = fault == Fault::none || harmless(fault);
   std::vector<std::string> pieces = frame(parts, rng);
   if (fault == Fault::pings_then_stall) {
