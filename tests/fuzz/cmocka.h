@@ -1,5 +1,5 @@
-// For targets that use a test's world, which is full of CMocka's asserts. There is no test here that could fail: they end
-// the process.
+// For targets that use a test's world, which is full of CMocka's asserts. There is no test here that could fail: they
+// end the process.
 #pragma once
 
 #include <cstdlib>

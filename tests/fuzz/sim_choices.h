@@ -1,6 +1,6 @@
 // Put before sim/plan.cc, by -include, when it is built for fuzzing: what it draws then comes from the bytes of the
-// input, in the order of the draws, and from a seed once they are used up. All other draws stay as they are: the headers
-// are read here, before the name changes.
+// input, in the order of the draws, and from a seed once they are used up. All other draws stay as they are: the
+// headers are read here, before the name changes.
 #pragma once
 
 #include "base/rng.h"

@@ -88,7 +88,8 @@ void fractions_are_read_and_written(void**) {
 
 // What a second call is told to wait, when the first was answered 429 with these fields.
 uint64_t told_after(const std::string& fields) {
-  host::Upstream upstream("HTTP/1.1 429 Slow\r\n" + fields + "Content-Length: 2\r\n\r\n{}");
+  host::Upstream upstream("HTTP/1.1 429 Slow\r\n" + fields +
+                          "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}");
   Host h(host::upstream_config(upstream));
   assert_int_equal(h.finish(h.start(host::chat_body(false))).code, 429);
   host::Seen& second = h.finish(h.start(host::chat_body(false)));

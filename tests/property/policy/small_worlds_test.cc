@@ -60,6 +60,12 @@ struct Oracle {
     return healthy / static_cast<double>(tier.size()) < plan.panic_share;
   }
 
+  const std::vector<TargetIndex>& tier_of(TargetIndex t) const {
+    return *std::find_if(tiers.begin(), tiers.end(), [&](const std::vector<TargetIndex>& tier) {
+      return std::find(tier.begin(), tier.end(), t) != tier.end();
+    });
+  }
+
   // When it may take the call, in ms from now, and why not yet.
   struct Ready {
     int64_t ms;
@@ -135,7 +141,9 @@ struct Oracle {
       if (decision.kind != Decision::Kind::send || decision.by != by) return "not sent in need";
       return badness(decision.target) == least && !tried[decision.target] ? nullptr : "not the least bad";
     }
-    auto when = [&](TargetIndex t) { return ready(t, plan.when_none == WhenNone::panic && !healthy); };
+    auto when = [&](TargetIndex t) {
+      return ready(t, panics(tier_of(t)) || (plan.when_none == WhenNone::panic && !healthy));
+    };
     const TargetIndex first = *std::min_element(
         left.begin(), left.end(), [&](TargetIndex a, TargetIndex b) { return when(a).ms < when(b).ms; });
     if (decision.kind != Decision::Kind::wait || decision.why != when(first).why)

@@ -524,7 +524,8 @@ void malformed_requests_are_refused(void**) {
       "\rGET / HTTP/1.1\r\n\r\n"sv, "\r\r\nGET / HTTP/1.1\r\n\r\n"sv,
       "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"sv, "GET /\r\n\r\n"sv, "GET / HTTP/0.9\r\n\r\n"sv, "GET / HTTP/1.2\r\n\r\n"sv,
       "GET / HTTP/2.0\r\n\r\n"sv, "GET / RTSP/1.0\r\n\r\n"sv, "SOURCE / ICE/1.0\r\n\r\n"sv,
-      "\r\nGET / RTSP/1.0\r\n\r\n"sv, "GET /HTTP/1.1 RTSP/1.0\r\n\r\n"sv, " GET / HTTP/1.1\r\n\r\n"sv, "get / HTTP/1.1\r\n\r\n"sv, "GET HTTP/1.1\r\n\r\n"sv,
+      "\r\nGET / RTSP/1.0\r\n\r\n"sv, "GET /HTTP/1.1 RTSP/1.0\r\n\r\n"sv, " GET / HTTP/1.1\r\n\r\n"sv,
+      "get / HTTP/1.1\r\n\r\n"sv, "GET HTTP/1.1\r\n\r\n"sv,
       "GET / HTTP/1.1 \r\n\r\n"sv, "GET / x HTTP/1.1\r\n\r\n"sv, "HTTP/1.1 200 OK\r\n\r\n"sv, "\x16\x03\x01\x02"sv};
   for (std::string_view head : heads) assert_fault(Kind::request, head, Fault::malformed);
 }
