@@ -79,7 +79,7 @@ void good_json(const Asking& asking, Rng& rng, Parts& parts, Truth& truth) {
                      "\"role\":\"assistant\",\"content\":\"" +
                      text +
                      "\"},\"finish_reason\":\"stop\"}],\"usage\":" + usage(asking.prompt, used) + "}";
-  size_t cut = static_cast<size_t>(rng.below(body.size()));
+  size_t cut = 1 + static_cast<size_t>(rng.below(body.size() - 1));  // Neither part is empty.
   parts.body = {body.substr(0, cut), body.substr(cut)};
 }
 

@@ -13,6 +13,8 @@ namespace {
 
 // How long a client waits for the 100 that it asked for before it sends the body all the same (RFC 9110 §10.1.1).
 constexpr Duration kContinueWait = Duration::from_s(1);
+// Between the end of an answer and the moment when a client has taken it.
+constexpr Duration kUnderWay = Duration::from_ms(10);
 
 std::string chunked(const std::string& body, Rng& rng) {
   std::string out;
@@ -213,8 +215,9 @@ void Visitors::on_end(Live& visitor) {
   // One that pauses for longer than connections are kept may find its own closed.
   Duration idle = plan_.configs[0].limits.idle_timeout;
   for (const Config& config : plan_.configs) idle = std::min(idle, config.limits.idle_timeout);
-  bool paused = std::any_of(visitor.plan->visits.begin(), visitor.plan->visits.end(),
-                            [&](const VisitPlan& visit) { return visit.pause + Duration::from_ms(10) >= idle; });
+  bool paused = std::any_of(visitor.plan->visits.begin(), visitor.plan->visits.end(), [&](const VisitPlan& visit) {
+    return visit.pause + kUnderWay + plan_.grain * 4 >= idle;
+  });
   if (visitor.begun > answers.size() && patient(visitor) && !said_so && !paused)
     wrong(visitor, "the connection ended with " + std::to_string(visitor.begun - answers.size()) +
                        " requests unanswered, and nothing that says so");
