@@ -3,6 +3,7 @@
 //   --seed N                  one scenario, with a line about it; with LB_SIM_LOG=1 in the environment all that happens
 //   --seeds COUNT [--from N]  many of them: each is run twice, and once more with its turns divided
 //   --file FILE               those of a file, one a line
+//   --broken COUNT            stops at so many broken ones; 10 by itself
 //   --nth N [--most COUNT]    one scenario, and once for each of its port calls (or for COUNT of them, evenly) with
 //                             that call failing
 //   --nths COUNT [--from N]   the same for many scenarios
@@ -23,7 +24,6 @@ namespace {
 // No scenario takes a second; with a sanitizer on a busy machine some take ten.
 constexpr unsigned kSecondsMax = 120;
 constexpr int kShrinkRuns = 2000;
-constexpr int kBrokenMax = 10;
 
 unsigned long long number(uint64_t n) { return static_cast<unsigned long long>(n); }
 
@@ -67,22 +67,27 @@ std::string run_nth(uint64_t seed, uint64_t most, bool verbose) {
 
 // Many in one child; where one ends it, the next goes on behind it.
 template <typename F>
-int run_many(const std::vector<uint64_t>& seeds, const char* how, F work) {
+int run_many(const std::vector<uint64_t>& seeds, const char* how, int broken_max, F work) {
   int broken = 0;
-  for (size_t at = 0; at < seeds.size() && broken < kBrokenMax;) {
+  for (size_t at = 0; at < seeds.size() && broken < broken_max;) {
     // A few hundred at a time: a child is cheap beside them, and what one leaves behind is not carried far.
     size_t to = std::min(at + 200, seeds.size());
     std::string said = run_apart(kSecondsMax * 20, [&] {
       std::string lines;
-      for (size_t i = at; i < to; i++)
-        if (std::string what = work(seeds[i]); !what.empty()) lines += std::to_string(i) + " " + what + '\0';
+      int found = broken;
+      for (size_t i = at; i < to && found < broken_max; i++) {
+        std::string what = work(seeds[i]);
+        if (what.empty()) continue;
+        lines += std::to_string(i) + " " + what + '\0';
+        found++;
+      }
       return lines;
     });
     if (said.starts_with("crashed")) {
-      for (size_t i = at; i < to && broken < kBrokenMax; i++)
+      for (size_t i = at; i < to && broken < broken_max; i++)
         broken += !report(seeds[i], how, run_apart(kSecondsMax, [&] { return work(seeds[i]); }));
     } else {
-      for (size_t from = 0; from < said.size() && broken < kBrokenMax; from = said.find('\0', from) + 1) {
+      for (size_t from = 0; from < said.size() && broken < broken_max; from = said.find('\0', from) + 1) {
         std::string line = said.c_str() + from;
         size_t space = line.find(' ');
         broken += !report(seeds[std::strtoull(line.c_str(), nullptr, 10)], how, line.substr(space + 1));
@@ -90,7 +95,7 @@ int run_many(const std::vector<uint64_t>& seeds, const char* how, F work) {
     }
     at = to;
   }
-  if (broken == kBrokenMax) std::printf("ten seeds are broken; the rest is not run\n");
+  if (broken >= broken_max) std::printf("so many are broken that the rest is not run\n");
   std::printf("%zu seeds, %d broken\n", seeds.size(), broken);
   return broken || seeds.empty();
 }
@@ -134,6 +139,7 @@ int usage() {
 int main(int argc, char** argv) {
   std::vector<uint64_t> seeds, nths, single;
   uint64_t from = 1, count = 0, nth_count = 0, most = UINT64_MAX;
+  int broken_max = 10;
   for (int i = 1; i < argc; i += 2) {
     if (i + 1 == argc) return usage();
     uint64_t value = std::strtoull(argv[i + 1], nullptr, 10);
@@ -149,6 +155,8 @@ int main(int argc, char** argv) {
       nths.push_back(value);
     } else if (is("--nths")) {
       nth_count = value;
+    } else if (is("--broken")) {
+      broken_max = static_cast<int>(value);
     } else if (is("--most")) {
       most = value;
     } else if (!is("--file") || !read_seeds(argv[i + 1], seeds)) {
@@ -161,8 +169,9 @@ int main(int argc, char** argv) {
   for (uint64_t seed : nths)
     broken += !report(seed, "nth", run_apart(kSecondsMax * 20, [&] { return run_nth(seed, most, true); }));
   for (uint64_t i = 0; i < nth_count; i++) nths.push_back(from + i);
-  if (nth_count) broken += run_many(nths, "nth", [&](uint64_t seed) { return run_nth(seed, most, false); });
-  if (!seeds.empty()) broken += run_many(seeds, "seed", run_seed);
+  if (!seeds.empty()) broken += run_many(seeds, "seed", broken_max, run_seed);
+  if (nth_count && broken < broken_max)
+    broken += run_many(nths, "nth", broken_max, [&](uint64_t seed) { return run_nth(seed, most, false); });
   if (seeds.empty() && single.empty() && nths.empty()) return usage();
   return broken != 0;
 }

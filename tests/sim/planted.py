@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Proves that the simulator can fail: plants one defect at a time into a copy of the tree, and expects seeds to catch it.
 
-planted.py [--seeds N] [NAME...]      Prints which seed caught which defect. Exit code 1 if one was not caught.
+planted.py [--seeds N] [--shrink] [NAME...]
+
+Prints which seed caught which defect, with --shrink also the scenario made small. Exit code 1 if one was not caught.
 """
 import argparse
 import os
@@ -101,7 +103,7 @@ def build(tree):
 def caught(sim, seeds):
     """The line that says so; a crash counts too: the engine's own checks are part of the net."""
     try:
-        done = run([sim, "--seeds", str(seeds), "--nths", str(seeds // 10), "--most", "20"], timeout=900)
+        done = run([sim, "--seeds", str(seeds), "--nths", str(seeds // 10), "--most", "20", "--broken", "1"], timeout=1800)
     except subprocess.TimeoutExpired:
         return "the run does not end"
     if done.returncode == 0:
@@ -113,6 +115,7 @@ def caught(sim, seeds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=300)
+    parser.add_argument("--shrink", action="store_true")
     parser.add_argument("names", nargs="*")
     args = parser.parse_args()
     tree = tempfile.mkdtemp(prefix="lb-planted-")
@@ -133,9 +136,13 @@ def main():
                 sys.exit(f"{name}: the place in {file} is not there (any more); adapt DEFECTS")
             with open(path, "w") as f:
                 f.write(text.replace(old, new))
-            line = caught(build(tree), args.seeds)
+            sim = build(tree)
+            line = caught(sim, args.seeds)
             print(f"{'caught' if line else 'MISSED'}: {name}" + (f"\n    {line}" if line else ""), flush=True)
             missed += line is None
+            seed = re.search(r"with seed (\d+): (?!with port call)", line or "")
+            if args.shrink and seed:
+                print(run([sim, "--shrink", seed[1]]).stdout, flush=True)
             with open(path, "w") as f:
                 f.write(text)
     finally:
