@@ -20,6 +20,7 @@ namespace cli {
 namespace {
 
 constexpr std::string_view kName = "lb serve";
+constexpr int kWithoutBellMs = 100;  // As often as a listener without descriptors tries again (Loop::kAcceptPause).
 
 constexpr Option kOptions[] = {
     {"log-level", 'l', Option::Kind::text, "LEVEL", "error, warn, info or debug; info by default.", 0, 0},
@@ -82,9 +83,12 @@ int Service::run() {
   print_addresses();
   if (printed_.empty())
     log_.write(Level::warn, "nothing to listen on: the configuration has no \"listen\"");
-  pollfd watched[] = {{signals_.fd(), POLLIN, 0}, {static_cast<int>(lb_queue_fd(queue_.get())), POLLIN, 0}};
+  pollfd watched[] = {{signals_.fd(), POLLIN, 0}, {-1, POLLIN, 0}};
   while (on_events()) {
-    if (poll(watched, 2, -1) < 0 && errno != EINTR) {
+    // Clients may have taken the last descriptor before the queue got its own: then it is asked for again, and until
+    // then the queue is looked at now and then.
+    if (watched[1].fd < 0) watched[1].fd = static_cast<int>(lb_queue_fd(queue_.get()));
+    if (poll(watched, 2, watched[1].fd < 0 ? kWithoutBellMs : -1) < 0 && errno != EINTR) {
       print_error(kName, std::string("poll: ") + std::strerror(errno));
       return kFailure;
     }

@@ -1,5 +1,6 @@
 """Bytes that make no sense: heads without end, other protocols, paths with tricks, JSON to choke on."""
 
+import json
 import os
 import random
 import time
@@ -108,7 +109,6 @@ class Paths(Attack):
                 self.assertIn("message", self.code_and_message((status, fields, body)))
 
     def code_and_message(self, answer):
-        import json
         return json.loads(answer[2])["error"]
 
     def test_methods(self):

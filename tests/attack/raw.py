@@ -127,17 +127,17 @@ deployments:
 
     def setUp(self):
         super().setUp()
-        self.service = self.serve(self.document)
-        self.address = self.service.address()
-        self.pid = self.service.process.pid
+        self.server = self.serve(self.document)
+        self.address = self.server.address()
+        self.pid = self.server.process.pid
 
     def tearDown(self):
         """Whatever was done to it: it lives, serves, and ends as it should."""
         with self.peer() as peer:
             peer.send(post())
             self.assertEqual(peer.answer()[0], 200)
-        self.service.kill(program.TERM)
-        self.assertEqual(self.service.end(), 0, self.service.err[-5:])
+        self.server.kill(program.TERM)
+        self.assertEqual(self.server.end(), 0, self.server.err[-5:])
         super().tearDown()
 
     def peer(self, **options):
