@@ -10,7 +10,7 @@ from engine_place import names_of, ports_of, start_players, stop_players
 from transcript import Transcript
 from upstream import now_us
 
-PATIENCE_S = 60
+PATIENCE_S = 120
 # curl(1), EXIT CODES: what they say of an answer whose head has come.
 WHOLE, NO_CONNECTION, PARTIAL, TIMED_OUT = 0, 7, (18, 55, 56), 28
 
@@ -166,7 +166,7 @@ class Play:
         self.process.process.send_signal(signal.SIGHUP)
 
     def command(self, step):
-        out = ["curl", "-sS", "-i", "-N", "--http1.1", "--max-time", str(PATIENCE_S // 2), "--noproxy", "*",
+        out = ["curl", "-sS", "-i", "-N", "--http1.1", "--max-time", str(PATIENCE_S // 3), "--noproxy", "*",
                "-H", "content-type: application/json", "-H", "expect:",
                "-H", f"authorization: Bearer {self.key}", "--data-binary", "@-"]
         if self.instance.form.anthropic:

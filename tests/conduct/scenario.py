@@ -75,6 +75,7 @@ class Instance:
         self.steps = []
         self.expected = []      # Of upstreams: (name, words).
         self.not_in = {}        # Place: reason.
+        self.tuned = False      # It depends on settings that only lb's configuration has.
         self.calls = 0
 
     @property
@@ -216,6 +217,7 @@ class Reader:
         self.instance.steps.append(step)
 
     def setting(self, key, value):
+        self.instance.tuned = True
         where, _, name = key.rpartition(".")
         value = json.loads(value)
         if where == "route":
@@ -272,9 +274,9 @@ class Reader:
             self.instance.steps.append(each)
 
 
-def read_scenarios(folder):
+def read_scenarios(paths):
     scenarios = []
-    for path in sorted(pathlib.Path(folder).glob("*.conduct")):
+    for path in map(pathlib.Path, paths):
         for number, line in enumerate(path.read_text().splitlines(), 1):
             text = line.strip()
             if not text or text.startswith("#") and not text.startswith("## "):
