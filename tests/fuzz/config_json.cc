@@ -1,8 +1,22 @@
 // The configuration as JSON: see config.h. And as YAML, of which JSON is nearly a part, it means the same.
 #include "fuzz/config.h"
 
+#include <cmath>
+
 #include "config/scalar.h"
 #include "config/yaml.h"
+
+namespace lb::fuzz {
+namespace {
+
+bool all_finite(JsonView value) {
+  for (JsonView child = value.first(); child.present(); child = child.next())
+    if (!all_finite(child)) return false;
+  return std::isfinite(value.number());
+}
+
+}  // namespace
+}  // namespace lb::fuzz
 
 extern "C" int LLVMFuzzerInitialize(int*, char***) { return end_on_failed_assert(); }
 
@@ -17,7 +31,8 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return 0;
   }
   std::string all = check_document(text, document.value().root());
-  if (!lb::is_utf8(text)) return 0;  // It is refused, and printed as if it were.
+  // What is not UTF-8 is refused, and printed as if it were; what is too large for a double is printed as null.
+  if (!lb::is_utf8(text) || !all_finite(document.value().root())) return 0;
   std::string printed = document.value().root().print();
   require_same(check_document(printed, document.value().root()), all, "printed again it is another configuration");
   // Where YAML takes it. It does not take keys above 1024 bytes, and a few characters.
