@@ -257,6 +257,8 @@ void Clients::check_truth(const Live& call, const Truth& truth, Status status) {
 }
 
 void Clients::check_turn() {
+  // A turn has a bound of rounds: what is left of it, and not told yet, is for the next one at the same instant.
+  if (engine_->next_wake() <= schedule_.now()) return;
   for (uint64_t number : cancelled_now_) {
     const Live& call = calls_.at(number);
     if (!call.done) wrong(call, "cancelled, but not done in the same turn");

@@ -159,7 +159,7 @@ void Draw::settings(policy::Settings& settings) {
   if (plan_.promised) return;
   for (policy::Mark& mark : settings.health.marks)
     if (rng_.below(6) == 0) mark = static_cast<policy::Mark>(rng_.below(6));
-  if (rng_.below(4) == 0) settings.budget = {0.1, 0.5};
+  if (rng_.below(4) == 0) settings.budget = {0.05, 0.1};
 }
 
 void Draw::limits(Limits& limits) {

@@ -74,7 +74,9 @@ DEFECTS = {
     "round robin that ignores weights": (
         "lib/policy/pick.cc", "    double weight = facts.weight * facts.warmth;\n    tier.current", "    double weight = facts.warmth;\n    tier.current"),
     "one caller served before all others": (
-        "lib/policy/admit.cc", "share.deficit += quantum_ * entry.share;", "share.deficit += quantum_ * entry.share * 100;"),
+        "lib/policy/admit.cc",
+        "  visited_ = next != ring_.end() && next->caller == last;\n  std::rotate(ring_.begin(), next, ring_.end());\n",
+        "  visited_ = next == ring_.end();\n"),
 }
 
 
