@@ -18,7 +18,7 @@ class Asked : public Watcher {
  public:
   Asked(const Plan& plan, const Schedule& schedule, Verdict& verdict)
       : plan_(plan), schedule_(schedule), started_(schedule.now()), verdict_(verdict) {}
-  void attach(const FakeNet* net, bool log) { net_ = net, log_ = log; }
+  void attach(const FakeNet* net) { net_ = net; }
   // A caller begins to ask for it; has been told its head; has been told that it is over.
   // `at_once`: all of its body is there, so that what it will take can be known beforehand.
   void begin(const RequestPlan& request, const std::string& caller, bool at_once);
@@ -53,7 +53,6 @@ class Asked : public Watcher {
   const Instant started_;
   Verdict& verdict_;
   const FakeNet* net_ = nullptr;
-  bool log_ = false;
   std::map<uint64_t, Request> requests_;
   std::map<Place, std::deque<Came>> came_;
   std::vector<uint64_t> order_;  // Of first arrivals.

@@ -83,7 +83,7 @@ Scenario::Scenario(const Plan& plan, const RunOptions& options)
   }
   engine_ = std::make_unique<Engine>(net_, engine, configs_[0], schedule_.now());
   gateway_ = std::make_unique<Gateway>(*engine_, net_);
-  asked_.attach(&net_, options.log);
+  asked_.attach(&net_);
   clients_.attach(engine_.get(), &net_, options.log);
   visitors_.attach(&net_, options.log);
 }
