@@ -188,7 +188,8 @@ typedef uint64_t lb_call; /* Never 0, never reused within an engine. */
 
 /*
  * The events of a call are  ATTEMPT* (HEAD (DATA | ATTEMPT)*)? DONE.  There is
- * exactly one DONE, and it is the last.
+ * exactly one DONE, and it is the last.  A call with LB_CALL_APPEND has ROOM
+ * events anywhere before it.
  */
 enum {
   LB_EVENT_ATTEMPT = 1, /* A try ended without ending the call; only if asked for. */
@@ -196,7 +197,8 @@ enum {
   LB_EVENT_DATA = 3,    /* data: body bytes, or one SSE event, as `delivery` says. */
   LB_EVENT_DONE = 4,    /* status: how it ended; code, without a HEAD: as an HTTP status; user_data is yours again. */
   LB_EVENT_LOG = 5,     /* code: level; data: one line of JSON. */
-  LB_EVENT_CLOSED = 6   /* The engine has closed; nothing follows on this queue. */
+  LB_EVENT_CLOSED = 6,  /* The engine has closed; nothing follows on this queue. */
+  LB_EVENT_ROOM = 7     /* More of the request's body is welcome; see lb_call_append. */
 };
 
 typedef struct lb_event { /* 64 bytes on 64-bit targets, for ever. */
@@ -260,7 +262,8 @@ enum {
 };
 
 enum {
-  LB_CALL_ATTEMPTS = 1 << 0 /* ATTEMPT events too. */
+  LB_CALL_ATTEMPTS = 1 << 0, /* ATTEMPT events too. */
+  LB_CALL_APPEND = 1 << 1    /* `body` is a beginning, which may be empty: lb_call_append brings the rest. */
 };
 
 typedef struct lb_call_options { /* Scalars only, so that cgo can pass it. */
@@ -282,6 +285,12 @@ typedef struct lb_call_options { /* Scalars only, so that cgo can pass it. */
 LB_API lb_status lb_call_start(lb_engine *engine, lb_queue *queue, const lb_call_options *options,
                                const char *head, size_t head_len, const void *body, size_t body_len,
                                lb_call *out, lb_error *err);
+/* [any][cb] More of the body of a call with LB_CALL_APPEND; `last`: 1 with the end of it, which may be empty.  An
+   LB_EVENT_ROOM follows the start and each append that is not the last, once more is welcome; one may stand for several
+   that did not wait for theirs, whose bytes are held in memory until then.  A content-length line in the head says
+   how much there will be and must be true; without one the length is what came.  LB_GONE: the call has ended.
+   LB_INVALID: its body was whole. */
+LB_API lb_status lb_call_append(lb_engine *engine, lb_call call, const void *bytes, size_t len, int32_t last);
 /* [any][cb] Says that `bytes` of delivered data were consumed; reading goes on. */
 LB_API lb_status lb_call_credit(lb_engine *engine, lb_call call, uint64_t bytes);
 /* [any][cb] Asks for an early DONE; harmless on a call that has ended. */

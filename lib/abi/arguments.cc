@@ -13,7 +13,7 @@ namespace lb {
 namespace {
 
 constexpr uint32_t kEngineFlags = LB_ENGINE_DRIVEN | LB_ENGINE_SECRETS | LB_ENGINE_NO_LISTEN;
-constexpr uint32_t kCallFlags = LB_CALL_ATTEMPTS;
+constexpr uint32_t kCallFlags = LB_CALL_ATTEMPTS | LB_CALL_APPEND;
 constexpr uint32_t kCallsMax = Slab<int>::kSlotsMax;  // What the engine's table of calls can hold.
 
 std::optional<Error> unsupported(const char* what, uint64_t value) {

@@ -44,7 +44,7 @@ Result<lb_call> Inbox::start(std::unique_ptr<CallSpec> spec) {
   if (std::optional<Error> error = refusal_locked()) return std::move(*error);
   lb_call id = calls_.add();
   CallRecord* record = calls_.find(id);
-  *record = {id, spec->user_data, spec->sink, 0};
+  *record = {id, spec->user_data, spec->sink, 0, !spec->body_complete};
   // The engine carries the record in place of the host's value; Queue::name_staged turns it back.
   spec->user_data = reinterpret_cast<uint64_t>(record);
   Command command;
@@ -60,6 +60,22 @@ Status Inbox::push_for(lb_call call, Command&& command) {
   if (!calls_.find(call)) return Status::GONE;
   if (shut_) return Status::CLOSED;
   command.call = call;
+  add_locked(std::move(command));
+  return Status::OK;
+}
+
+Status Inbox::append(lb_call call, Chunk bytes, bool last) {
+  std::lock_guard lock(mutex_);
+  CallRecord* record = calls_.find(call);
+  if (!record) return Status::GONE;
+  if (shut_) return Status::CLOSED;
+  if (!record->body_open) return Status::INVALID;
+  record->body_open = !last;
+  Command command;
+  command.kind = Command::Kind::append;
+  command.call = call;
+  command.last = last;
+  command.bytes = std::move(bytes);
   add_locked(std::move(command));
   return Status::OK;
 }

@@ -17,10 +17,12 @@
 namespace lb {
 
 struct Command {
-  enum class Kind : uint8_t { start, credit, cancel, attach, detach, configure, close };
+  enum class Kind : uint8_t { start, append, credit, cancel, attach, detach, configure, close };
   Kind kind = Kind::cancel;
-  lb_call call = 0;       // start, credit, cancel.
+  lb_call call = 0;       // start, append, credit, cancel.
   uint64_t amount = 0;    // credit: bytes. close: milliseconds.
+  bool last = false;      // append.
+  Chunk bytes;            // append.
   std::unique_ptr<CallSpec> spec;   // start.
   std::shared_ptr<Queue> queue;     // attach, detach.
   std::shared_ptr<Change> change;   // configure.
@@ -41,6 +43,8 @@ class Inbox {
   std::optional<Error> refusal() const;
   // Only for a call in flight: GONE otherwise.
   Status push_for(lb_call call, Command&& command);
+  // The same, and INVALID where the body of the call has ended.
+  Status append(lb_call call, Chunk bytes, bool last);
   // Nothing at all any more; what is in the list is still there to be taken.
   void shut();
   // Makes `Loop::run` return.

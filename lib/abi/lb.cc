@@ -201,6 +201,12 @@ lb_status lb_call_start(lb_engine* engine, lb_queue* queue, const lb_call_option
   return lb::report_ok(err);
 }
 
+lb_status lb_call_append(lb_engine* engine, lb_call call, const void* bytes, size_t len, int32_t last) {
+  if (!engine || !is_text(bytes, len)) return LB_INVALID;
+  if (engine->machine->forked()) return LB_FORKED;
+  return to_c(engine->machine->append(call, view(bytes, len), last != 0));
+}
+
 lb_status lb_call_credit(lb_engine* engine, lb_call call, uint64_t bytes) {
   if (!engine) return LB_INVALID;
   if (engine->machine->forked()) return LB_FORKED;

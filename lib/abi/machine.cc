@@ -115,8 +115,16 @@ Result<lb_call> Machine::start(Queue& queue, const lb_call_options& options, std
   spec->priority = options.priority;
   spec->head = std::move(parsed.value());
   if (!body.empty()) spec->body.push(Chunk::copy(body));
-  spec->body_length = body.size();
+  spec->body_complete = !(options.flags & LB_CALL_APPEND);
+  if (spec->body_complete)
+    spec->body_length = body.size();
+  else if (const std::string* length = spec->head.find("content-length"))
+    spec->body_length = std::strtoull(length->c_str(), nullptr, 10);  // The parser has seen that it is one number.
   return inbox_.start(std::move(spec));
+}
+
+Status Machine::append(lb_call call, std::string_view bytes, bool last) {
+  return inbox_.append(call, bytes.empty() ? Chunk() : Chunk::copy(bytes), last);
 }
 
 Status Machine::credit(lb_call call, uint64_t bytes) {
@@ -263,6 +271,10 @@ void Machine::run(Command& command) {
   switch (command.kind) {
     case Command::Kind::start:
       return begin_call(command);
+    case Command::Kind::append:
+      if (!record) return;
+      engine_->append_body(record->inner, std::move(command.bytes), command.last);
+      return engine_->want_room(record->inner);
     case Command::Kind::credit:
       if (record) engine_->credit(record->inner, command.amount);
       return;
@@ -289,7 +301,7 @@ void Machine::begin_call(Command& command) {
   Result<CallId> inner = engine_->start(std::move(*command.spec));
   if (inner.ok()) {
     record->inner = inner.value();
-    return;
+    return engine_->want_room(record->inner);
   }
   // Calls of the gateway have taken the last place in between: the one way left in which a start is refused.
   Event event;

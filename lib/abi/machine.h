@@ -47,6 +47,7 @@ class Machine final : public TurnHost, public std::enable_shared_from_this<Machi
 
   // --- Any thread ---
   Result<lb_call> start(Queue& queue, const lb_call_options& options, std::string_view head, std::string_view body);
+  Status append(lb_call call, std::string_view bytes, bool last);
   Status credit(lb_call call, uint64_t bytes);
   Status cancel(lb_call call);
   Status attach(std::shared_ptr<Queue> queue);

@@ -25,6 +25,7 @@ struct CallRecord {
   uint64_t user_data = 0;
   const EventSink* queue = nullptr;
   CallId inner = 0;  // The engine's name for it; 0 before the engine knows it.
+  bool body_open = false;  // lb_call_append may bring more. Under the inbox's mutex.
 };
 
 // First in, first out; the nodes are the list's.

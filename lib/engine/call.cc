@@ -89,12 +89,24 @@ void Call::append_body(Chunk bytes, bool last) {
   if (phase_ == Phase::ending) return;
   if (!take_body(std::move(bytes))) return;
   if (last) body_.finish();
+  if (last && body_length_ && body_.end() != *body_length_)
+    return refuse(400, "wrong_length", "the request body is shorter than its content-length");
   advance();
   if (phase_ != Phase::done && !body_room()) room_wanted_ = true;
 }
 
 bool Call::take_body(Chunk bytes) {
   if (bytes.empty()) return true;
+  uint64_t size = body_.end() + bytes.size();
+  if (size > context_.limits().body_bytes) {
+    refuse(413, "request_too_large",
+           "the request body is longer than " + std::to_string(context_.limits().body_bytes) + " bytes");
+    return false;
+  }
+  if (body_length_ && size > *body_length_) {
+    refuse(400, "wrong_length", "the request body is longer than its content-length");
+    return false;
+  }
   bool fine = scan_.feed(bytes.view());
   context_.replay_bytes += bytes.size();
   body_.append(std::move(bytes));
@@ -139,6 +151,12 @@ bool Call::body_room() const {
   if (phase_ == Phase::done || phase_ == Phase::ending) return true;
   if (!routed_) return true;  // `advance` refuses what is too long.
   return keeps_body() || body_.kept() < kBodyWindow;
+}
+
+void Call::want_room() {
+  if (phase_ == Phase::done || body_.complete()) return;
+  room_wanted_ = true;
+  check_room();
 }
 
 void Call::check_room() {

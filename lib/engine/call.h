@@ -32,6 +32,7 @@ class Call {
   void begin();
   void append_body(Chunk bytes, bool last);
   bool body_room() const;
+  void want_room();
   void credit(uint64_t bytes);
   void cancel();
   void on_timer(TimerKind kind);

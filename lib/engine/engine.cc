@@ -142,6 +142,10 @@ void Engine::append_body(CallId id, Chunk bytes, bool last) {
   if (Call* call = state_->calls.find(id)) call->append_body(std::move(bytes), last);
 }
 
+void Engine::want_room(CallId id) {
+  if (Call* call = state_->calls.find(id)) call->want_room();
+}
+
 bool Engine::body_room(CallId id) const {
   Call* call = state_->calls.find(id);
   return !call || call->body_room();

@@ -58,6 +58,8 @@ class Engine {
   void append_body(CallId call, Chunk bytes, bool last);
   // May more be appended now? When not, a `room` event says when. True for a call that has ended.
   bool body_room(CallId call) const;
+  // A `room` event comes as soon as more may be appended, now or later; none once the body is whole.
+  void want_room(CallId call);
   void credit(CallId call, uint64_t bytes);
   // DONE(CANCELLED), unless the call ends otherwise in this very turn.
   void cancel(CallId call);

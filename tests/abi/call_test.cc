@@ -272,7 +272,7 @@ void test_option_structs(void**) {
   lb_call_options options = host::call_options(3);
   assert_int_equal(start(&options), LB_UNSUPPORTED);
   options = host::call_options();
-  options.flags = 2;
+  options.flags = 4;
   assert_int_equal(start(&options), LB_UNSUPPORTED);
 }
 

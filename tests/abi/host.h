@@ -45,6 +45,7 @@ struct Seen {
   std::vector<std::string> pieces;  // One for each DATA.
   std::vector<std::string> logs;
   uint32_t code = 0;                // Of HEAD.
+  int rooms = 0;
   uint64_t user_data = 0;
   lb_status status = 1;             // Of DONE.
   std::string message, upstream, model, request_id;
@@ -80,6 +81,9 @@ class Record {
         break;
       case LB_EVENT_DONE:
         take_done(event, seen);
+        break;
+      case LB_EVENT_ROOM:
+        seen.rooms++;
         break;
       case LB_EVENT_LOG:
         seen.logs.emplace_back(data);
