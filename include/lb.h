@@ -217,6 +217,7 @@ typedef struct lb_event { /* 64 bytes on 64-bit targets, for ever. */
 #define LB_FIELD_MAP(X)                                                        \
   X(TOKENS_IN, 1) X(TOKENS_OUT, 2) X(TOKENS_CACHED, 3) X(ATTEMPTS, 4)          \
   X(QUEUED_NS, 5) X(FIRST_BYTE_NS, 6) X(TOTAL_NS, 7) X(RETRY_AFTER_MS, 8)      \
+  X(WINDOW_BYTES, 9)                                                           \
   X(UPSTREAM, 64) X(MODEL, 65) X(MESSAGE, 66) X(REQUEST_ID, 67) X(TRACE, 68)
 
 enum {
@@ -226,7 +227,8 @@ enum {
   LB_FIELD_RESERVED = 65536
 };
 
-/* [any][cb] 1 and the value when the event has that field, else 0. */
+/* [any][cb] 1 and the value when the event has that field, else 0.  WINDOW_BYTES is how much may be delivered and not
+   yet credited: give credit before half of it is read and nothing stops.  Of HEAD and DONE. */
 LB_API int32_t lb_event_u64(const lb_event *event, uint32_t field, uint64_t *out);
 /* [any][cb] The same for texts, which are lent like data. */
 LB_API int32_t lb_event_text(const lb_event *event, uint32_t field, const char **out, size_t *len);

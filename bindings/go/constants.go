@@ -55,6 +55,7 @@ const (
 	fieldFirstByteNS  = 6
 	fieldTotalNS      = 7
 	fieldRetryAfterMS = 8
+	fieldWindowBytes  = 9
 	fieldUpstream     = 64
 	fieldModel        = 65
 	fieldMessage      = 66

@@ -50,6 +50,7 @@ export const Field: Readonly<{
   FIRST_BYTE_NS: 6;
   TOTAL_NS: 7;
   RETRY_AFTER_MS: 8;
+  WINDOW_BYTES: 9;
   UPSTREAM: 64;
   MODEL: 65;
   MESSAGE: 66;

@@ -31,6 +31,7 @@ export const Field = Object.freeze({
   FIRST_BYTE_NS: 6,
   TOTAL_NS: 7,
   RETRY_AFTER_MS: 8,
+  WINDOW_BYTES: 9,
   UPSTREAM: 64,
   MODEL: 65,
   MESSAGE: 66,

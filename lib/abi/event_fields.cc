@@ -23,6 +23,8 @@ std::optional<uint64_t> number_of(const lb::Detail& detail, uint32_t field) {
       return ns(detail.total);
     case LB_FIELD_RETRY_AFTER_MS:
       return detail.retry_after ? std::optional(static_cast<uint64_t>(detail.retry_after->ms_ceil())) : std::nullopt;
+    case LB_FIELD_WINDOW_BYTES:
+      return detail.window ? std::optional(detail.window) : std::nullopt;
   }
   return std::nullopt;
 }

@@ -443,6 +443,7 @@ std::unique_ptr<Detail> Call::detail(std::string message) const {
   out->queued = dispatched_.value_or(context_.now) - started_;
   if (first_byte_) out->first_byte = *first_byte_ - started_;
   out->total = context_.now - started_;
+  out->window = window_;
   out->upstream = served_by_;
   out->model = model_;
   out->message = std::move(message);

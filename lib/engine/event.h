@@ -27,6 +27,7 @@ struct Detail {
   std::optional<Duration> first_byte;   // From start to the commitment.
   Duration total;                       // From start to this event.
   std::optional<Duration> retry_after;  // How long to wait before the same call makes sense again.
+  uint64_t window = 0;                  // Bytes; 0 before it is known.
   std::string upstream;                 // Name of the deployment; "" before the first dispatch.
   std::string model;                    // As the caller asked for it.
   std::string message;                  // For people; never contains a secret.

@@ -33,6 +33,7 @@ void test_bytes(void**) {
   assert_int_equal(seen.status, LB_OK);
   assert_non_null(strstr(seen.head.c_str(), "content-type: text/event-stream\r\n"));
   assert_true(seen.data.starts_with("data: {"));
+  assert_int_equal(seen.window, 65'536);  // The route's.
   assert_true(seen.data.ends_with("data: [DONE]\n\n"));
 }
 
@@ -140,6 +141,7 @@ void test_credit(void**) {
   h.until([&] { return h[call].data.size() >= 1000; });
   while (h.poll(100) > 0) {
   }
+  assert_int_equal(h[call].window, 1000);
   // A window, and at most one event beyond it.
   assert_true(h[call].data.size() < 2000);
   assert_false(h[call].done());

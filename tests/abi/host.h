@@ -46,6 +46,7 @@ struct Seen {
   std::vector<std::string> logs;
   uint32_t code = 0;                // Of HEAD.
   int rooms = 0;
+  uint64_t window = 0;
   uint64_t user_data = 0;
   lb_status status = 1;             // Of DONE.
   std::string message, upstream, model, request_id;
@@ -73,6 +74,7 @@ class Record {
         assert_false(has(seen, LB_EVENT_HEAD));
         seen.code = event.code;
         seen.head = data;
+        if (uint64_t window = 0; lb_event_u64(&event, LB_FIELD_WINDOW_BYTES, &window)) seen.window = window;
         break;
       case LB_EVENT_DATA:
         assert_true(has(seen, LB_EVENT_HEAD));

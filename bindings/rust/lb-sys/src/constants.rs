@@ -49,6 +49,7 @@ pub const LB_FIELD_QUEUED_NS: u32 = 5;
 pub const LB_FIELD_FIRST_BYTE_NS: u32 = 6;
 pub const LB_FIELD_TOTAL_NS: u32 = 7;
 pub const LB_FIELD_RETRY_AFTER_MS: u32 = 8;
+pub const LB_FIELD_WINDOW_BYTES: u32 = 9;
 pub const LB_FIELD_UPSTREAM: u32 = 64;
 pub const LB_FIELD_MODEL: u32 = 65;
 pub const LB_FIELD_MESSAGE: u32 = 66;
