@@ -26,7 +26,8 @@ const (
 type Dialect string
 
 const (
-	DialectOpenai Dialect = "openai"
+	DialectOpenai    Dialect = "openai"
+	DialectAnthropic Dialect = "anthropic"
 )
 
 // Window is one of the constants below.
@@ -224,10 +225,12 @@ type Deployment struct {
 	// Base URL, with the path before `/chat/completions`: `https://api.openai.com/v1`. Needed for kind `http`.
 	URL string `json:"url,omitempty"`
 
-	// The API it speaks.
+	// The API it speaks. `anthropic` serves `/v1/messages`, `openai` all else; the deployments of a route speak the
+	// same.
 	Dialect Dialect `json:"dialect,omitempty"`
 
-	// Its API key, sent as `Authorization: Bearer`. Callers' own keys are never sent upstream.
+	// Its API key, sent as `Authorization: Bearer`, or as `x-api-key` to `anthropic`. Callers' own keys are never sent
+	// upstream.
 	Key *Secret `json:"key,omitempty"`
 
 	// Header fields added to each request, such as `api-key` or `openai-organization`.
@@ -623,6 +626,12 @@ type Limits struct {
 	// Of a request or response head; more is 431. Twice nginx's large_client_header_buffers. [bytes]
 	HeadBytes int `json:"head_bytes,omitempty"`
 
+	// Of a request or response head; more is 431. Twice Apache's LimitRequestFields. [fields]
+	HeadFields int `json:"head_fields,omitempty"`
+
+	// Of a request's target, path and query; more is 414. As one of nginx's large_client_header_buffers. [bytes]
+	TargetBytes int `json:"target_bytes,omitempty"`
+
 	// Of a request body; more is 413. Well above what providers take for images in base64. [bytes]
 	BodyBytes *int `json:"body_bytes,omitempty"`
 
@@ -647,6 +656,10 @@ type Limits struct {
 
 	// Between two reads of a request body. As nginx's client_body_timeout. [ms]
 	BodyTimeoutMS int `json:"body_timeout_ms,omitempty"`
+
+	// For a client to send a whole request, head and body, while the upstream takes it; more is 408. As Node's
+	// server.requestTimeout. [ms]
+	RequestTimeoutMS int `json:"request_timeout_ms,omitempty"`
 
 	// Of an inbound connection between requests. As nginx's keepalive_timeout. [ms]
 	IdleTimeoutMS int `json:"idle_timeout_ms,omitempty"`

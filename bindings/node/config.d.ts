@@ -16,7 +16,8 @@ export type Kind =
   | "echo";
 
 export type Dialect =
-  | "openai";
+  | "openai"
+  | "anthropic";
 
 export type Window =
   | "sliding"
@@ -155,9 +156,15 @@ export interface Deployment {
   kind?: Kind;
   /** Base URL, with the path before `/chat/completions`: `https://api.openai.com/v1`. Needed for kind `http`. */
   url?: string;
-  /** The API it speaks. */
+  /**
+   * The API it speaks. `anthropic` serves `/v1/messages`, `openai` all else; the deployments of a route speak the
+   * same.
+   */
   dialect?: Dialect;
-  /** Its API key, sent as `Authorization: Bearer`. Callers' own keys are never sent upstream. */
+  /**
+   * Its API key, sent as `Authorization: Bearer`, or as `x-api-key` to `anthropic`. Callers' own keys are never
+   * sent upstream.
+   */
   key?: Secret;
   /** Header fields added to each request, such as `api-key` or `openai-organization`. */
   headers?: Record<string, Secret>;
@@ -507,6 +514,10 @@ export interface RetryBudget {
 export interface Limits {
   /** Of a request or response head; more is 431. Twice nginx's large_client_header_buffers. [bytes] */
   head_bytes?: number;
+  /** Of a request or response head; more is 431. Twice Apache's LimitRequestFields. [fields] */
+  head_fields?: number;
+  /** Of a request's target, path and query; more is 414. As one of nginx's large_client_header_buffers. [bytes] */
+  target_bytes?: number;
   /** Of a request body; more is 413. Well above what providers take for images in base64. [bytes] */
   body_bytes?: number;
   /** Request bodies kept for another attempt, all together. Sixteen of the largest. [bytes] */
@@ -526,6 +537,11 @@ export interface Limits {
   head_timeout_ms?: number;
   /** Between two reads of a request body. As nginx's client_body_timeout. [ms] */
   body_timeout_ms?: number;
+  /**
+   * For a client to send a whole request, head and body, while the upstream takes it; more is 408. As Node's
+   * server.requestTimeout. [ms]
+   */
+  request_timeout_ms?: number;
   /** Of an inbound connection between requests. As nginx's keepalive_timeout. [ms] */
   idle_timeout_ms?: number;
   /**

@@ -202,12 +202,14 @@ impl Json for Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     Openai,
+    Anthropic,
 }
 
 impl Json for Dialect {
     fn write(&self, out: &mut String) {
         match self {
             Dialect::Openai => "openai".write(out),
+            Dialect::Anthropic => "anthropic".write(out),
         }
     }
 }
@@ -540,9 +542,11 @@ pub struct Deployment {
     /// Base URL, with the path before `/chat/completions`: `https://api.openai.com/v1`. Needed for kind
     /// `http`.
     pub url: Option<String>,
-    /// The API it speaks.
+    /// The API it speaks. `anthropic` serves `/v1/messages`, `openai` all else; the deployments of a route
+    /// speak the same.
     pub dialect: Option<Dialect>,
-    /// Its API key, sent as `Authorization: Bearer`. Callers' own keys are never sent upstream.
+    /// Its API key, sent as `Authorization: Bearer`, or as `x-api-key` to `anthropic`. Callers' own keys
+    /// are never sent upstream.
     pub key: Option<Secret>,
     /// Header fields added to each request, such as `api-key` or `openai-organization`.
     pub headers: BTreeMap<String, Secret>,
@@ -1023,6 +1027,11 @@ impl Json for RetryBudget {
 pub struct Limits {
     /// Of a request or response head; more is 431. Twice nginx's large_client_header_buffers. [bytes]
     pub head_bytes: Option<u64>,
+    /// Of a request or response head; more is 431. Twice Apache's LimitRequestFields. [fields]
+    pub head_fields: Option<u64>,
+    /// Of a request's target, path and query; more is 414. As one of nginx's large_client_header_buffers.
+    /// [bytes]
+    pub target_bytes: Option<u64>,
     /// Of a request body; more is 413. Well above what providers take for images in base64. [bytes]
     pub body_bytes: Option<u64>,
     /// Request bodies kept for another attempt, all together. Sixteen of the largest. [bytes]
@@ -1042,6 +1051,9 @@ pub struct Limits {
     pub head_timeout_ms: Option<u64>,
     /// Between two reads of a request body. As nginx's client_body_timeout. [ms]
     pub body_timeout_ms: Option<u64>,
+    /// For a client to send a whole request, head and body, while the upstream takes it; more is 408. As
+    /// Node's server.requestTimeout. [ms]
+    pub request_timeout_ms: Option<u64>,
     /// Of an inbound connection between requests. As nginx's keepalive_timeout. [ms]
     pub idle_timeout_ms: Option<u64>,
     /// How long an answer of the resolver is used. As CoreDNS's cache: the system's resolver does not tell
@@ -1053,6 +1065,8 @@ impl Json for Limits {
     fn write(&self, out: &mut String) {
         out.push('{');
         member(out, "head_bytes", &self.head_bytes, false);
+        member(out, "head_fields", &self.head_fields, false);
+        member(out, "target_bytes", &self.target_bytes, false);
         member(out, "body_bytes", &self.body_bytes, false);
         member(out, "replay_bytes_total", &self.replay_bytes_total, false);
         member(out, "connections", &self.connections, false);
@@ -1061,6 +1075,7 @@ impl Json for Limits {
         member(out, "callers", &self.callers, false);
         member(out, "head_timeout_ms", &self.head_timeout_ms, false);
         member(out, "body_timeout_ms", &self.body_timeout_ms, false);
+        member(out, "request_timeout_ms", &self.request_timeout_ms, false);
         member(out, "idle_timeout_ms", &self.idle_timeout_ms, false);
         member(out, "dns_ttl_ms", &self.dns_ttl_ms, false);
         out.push('}');
