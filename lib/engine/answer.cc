@@ -196,7 +196,10 @@ void Call::judge_error(bool whole) {
   if (facts.what == ErrorClass::context_length && go_larger()) return;
   bool other = rival_ && judgement.outcome() != policy::Outcome::caller_fault;
   bool goes_on = other || may_go_on(judgement);
-  if (!goes_on && !whole) return commit();  // Longer than may be held: it passes through.
+  if (!goes_on && !whole) {  // Longer than may be held: it passes through, as the error that it is.
+    attempt_.answer.reset();
+    return commit();
+  }
   last_.reset();
   // A page of something in between is no answer that callers of this API can read.
   bool readable = Answer::form_of(attempt_.head.get("content-type")) != Answer::Form::other ||
@@ -357,7 +360,7 @@ void Call::finish_answer() {
     target.meter.malformed_events += answer.malformed();
     if (!answer.finished())
       return broken(Status::BROKEN, "the answer ended without its terminal marker");
-    // An error that was longer than could be held: its head has gone out as a success.
+    // Its head has gone out as a success: the route commits by the head.
     if (answer.failed()) return broken(Status::BROKEN, "the upstream reported an error within a success");
     usage_ = answer.usage();
     target.meter.ok++;

@@ -39,6 +39,8 @@ void Call::start_attempt(policy::TargetIndex index, Start how) {
   policy::Ask asked = ask();
   if (attempt_.hedge) asked.affinity = 0;  // The session stays where it is: that is where its cache will be.
   context_.fleet.balancer().reserve(plan(), index, asked, prompt(), caller_, context_.now, attempt_.reservation);
+  // A target is out while it is probed, so that this may be what puts its tier in panic.
+  if (attempt_.reservation.probes) context_.capacity_freed = true;
   if (!dispatched_) dispatched_ = context_.now;
   served_by_ = upstream.deployment->name;
   held_begin_ = complete_to_ = 0;

@@ -260,7 +260,10 @@ void Client::on_written(uint64_t bytes) {
     if (pending_ == 0) mark_dirty();
     return;
   }
+  // A client that is still taking its last answer is not idle.
+  if (phase_ == Phase::idle) read_due_ = context_.now + context_.limits.idle_timeout;
   resume();
+  arm_timer();
 }
 
 // What has left for the client is consumed. Head and framing count as body while they are unsent, so that the port

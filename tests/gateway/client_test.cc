@@ -486,6 +486,24 @@ void an_idle_connection_has_its_time(void**) {
   assert_true(w.gone(client) && w.got(client).empty());
 }
 
+// One that is still taking its last answer is at work, however long that takes.
+void a_slow_connection_is_not_idle(void**) {
+  World w(echo_config("limits: {idle_timeout_ms: 9000, body_timeout_ms: 6000}\n"));
+  ConnId client = w.dial();
+  w.net.conns[client].room = 10;
+  w.send(client, get("/healthz"));
+  for (int i = 0; i < 4; i++) {
+    w.pass(Duration::from_ms(5000));
+    w.drink(client, 10);
+  }
+  w.drink(client, 10'000);
+  assert_int_equal(w.answer(client).status, 200);
+  w.pass(Duration::from_ms(8999));
+  assert_false(w.gone(client));
+  w.pass(Duration::from_ms(1));
+  assert_true(w.gone(client));
+}
+
 void a_body_has_its_time(void**) {
   World w(http_config("limits: {body_timeout_ms: 3000}\n"));
   ConnId client = w.dial();
@@ -621,6 +639,7 @@ int main() {
       cmocka_unit_test(absolute_targets_keep_their_query),
       cmocka_unit_test(a_head_has_its_time),
       cmocka_unit_test(an_idle_connection_has_its_time),
+      cmocka_unit_test(a_slow_connection_is_not_idle),
       cmocka_unit_test(a_body_has_its_time),
       cmocka_unit_test(a_call_may_take_longer_than_any_of_them),
       cmocka_unit_test(the_call_of_a_client_that_goes_is_cancelled_at_once),

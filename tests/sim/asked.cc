@@ -82,16 +82,19 @@ bool Asked::best_effort(const std::string& model) const {
   });
 }
 
-// What calls have earned and what time has given, with all that could ever be saved up.
+// What calls have earned and what time has given, with all that could ever be saved up. Seen from outside a hedge looks
+// like a retry, but its share is its own.
 void Asked::check_retries() {
-  double ratio = 0, floor = 0;
+  double ratio = 0, floor = 0, hedged = 0;
   for (const Config& config : plan_.configs) {
     if (config.policies.budget.ratio < 0) return;
     ratio = std::max(ratio, config.policies.budget.ratio);
     floor = std::max(floor, config.policies.budget.floor_per_s);
+    for (const Route& route : config.routes)
+      if (route.plan.hedge.on()) hedged = std::max(hedged, route.plan.hedge.share);
   }
   double passed_s = static_cast<double>((schedule_.now() - started_ + policy::RetryBudget::kMemory).ns) * 1e-9;
-  double most = ratio * static_cast<double>(requests_.size()) + floor * passed_s + 1;
+  double most = (ratio + hedged) * static_cast<double>(requests_.size()) + floor * passed_s + 1;
   if (static_cast<double>(retries_) > most)
     verdict_.broken(std::to_string(retries_) + " retries, with a budget of " + std::to_string(most));
 }

@@ -16,6 +16,12 @@ constexpr Duration kContinueWait = Duration::from_s(1);
 // Between the end of an answer and the moment when a client has taken it.
 constexpr Duration kUnderWay = Duration::from_ms(10);
 
+// What a full socket takes it at most.
+Duration taking_time(const VisitorPlan& plan, Duration grain) {
+  auto takings = static_cast<int64_t>(plan.buffer / std::min(plan.take_most, plan.buffer)) + 1;
+  return (plan.take_gap + grain) * takings;
+}
+
 std::string chunked(const std::string& body, Rng& rng) {
   std::string out;
   for (size_t at = 0; at < body.size();) {
@@ -212,11 +218,12 @@ void Visitors::on_end(Live& visitor) {
   const auto& answers = visitor.reader.answers();
   if (answers.size() > visitor.checked) check_cut(visitor, visitor.checked, truth_of(answers[visitor.checked]));
   bool said_so = !answers.empty() && (answers.back().says_close() || answers.size() > visitor.checked);
-  // One that pauses for longer than connections are kept may find its own closed.
+  // One that pauses for longer than connections are kept may find its own closed; the clock runs while it takes what its
+  // socket holds.
   Duration idle = plan_.configs[0].limits.idle_timeout;
   for (const Config& config : plan_.configs) idle = std::min(idle, config.limits.idle_timeout);
   bool paused = std::any_of(visitor.plan->visits.begin(), visitor.plan->visits.end(), [&](const VisitPlan& visit) {
-    return visit.pause + kUnderWay + plan_.grain * 4 >= idle;
+    return visit.pause + taking_time(*visitor.plan, plan_.grain) + kUnderWay + plan_.grain * 4 >= idle;
   });
   if (visitor.begun > answers.size() && patient(visitor) && !said_so && !paused)
     wrong(visitor, "the connection ended with " + std::to_string(visitor.begun - answers.size()) +

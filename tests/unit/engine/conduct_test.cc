@@ -61,6 +61,20 @@ void no_length_of_a_stream_is_passed_on(void**) {
   assert_true(rig.body.starts_with(text + "data: {\"error\":"));
 }
 
+// An error in a success that is longer than may be held passes through as what it is, judged once.
+void a_long_error_in_a_success_is_an_answer(void**) {
+  Rig rig(1);
+  rig.route().hold_bytes = 20;
+  rig.route().retry.retries = 0;
+  rig.start();
+  rig.up(1);
+  std::string error = R"({"error":{"message":"no","type":"server_error"}})";
+  rig.says(1, reply(200, error));
+  rig.expect_done(Status::OK, 502);
+  assert_string_equal(rig.body.c_str(), error.c_str());
+  assert_true(has(rig.engine->stats_json(), "\"failed\":{\"server\":1}"));
+}
+
 void a_page_is_not_the_last_word(void**) {
   Rig rig;
   rig.start();
@@ -164,6 +178,7 @@ int main() {
       cmocka_unit_test(events_that_are_no_json_are_left_out),
       cmocka_unit_test(what_has_gone_out_stays),
       cmocka_unit_test(no_length_of_a_stream_is_passed_on),
+      cmocka_unit_test(a_long_error_in_a_success_is_an_answer),
       cmocka_unit_test(a_page_is_not_the_last_word),
       cmocka_unit_test(a_page_about_the_callers_mistake_is),
       cmocka_unit_test(a_name_is_doubted_when_nobody_answers),
