@@ -325,12 +325,14 @@ void Call::broken(Status status, std::string message) {
   if (attempt_.serial) {
     if (status == Status::DEADLINE)
       context_.fleet.target(attempt_.target).meter.failed[static_cast<size_t>(ErrorClass::timeout)]++;
-    else
+    else if (status != Status::CANCELLED)
       judge({ErrorClass::broken, std::nullopt, nullptr});
     if (attempt_.answer) usage_ = attempt_.answer->usage();
-    close_attempt(Took::unknown);
+    status == Status::CANCELLED ? abandon(Took::unknown) : close_attempt(Took::unknown);
   }
-  if (status == Status::DEADLINE) {
+  // No time is left for more than what ends it.
+  bool over = status == Status::DEADLINE || status == Status::CANCELLED;
+  if (over) {
     held_begin_ += held_.bytes();
     held_.clear();
   }
@@ -347,8 +349,8 @@ void Call::broken(Status status, std::string message) {
   answer_ended_ = true;
   end_status_ = status;
   end_message_ = std::move(message);
-  // Past the deadline nobody waits for credit any more.
-  if (status == Status::DEADLINE && outstanding() >= window_) held_.clear();
+  // Nor for credit.
+  if (over && outstanding() >= window_) held_.clear();
   release();
 }
 

@@ -399,6 +399,12 @@ void Call::cancel() {
   end(Status::CANCELLED, 499, "cancelled by the caller");
 }
 
+void Call::stop() {
+  if (phase_ == Phase::done) return;
+  if (head_emitted_ && !answer_ended_) broken(Status::CANCELLED, "lb was stopped in the middle of the answer");
+  cancel();
+}
+
 void Call::on_timer(TimerKind kind) {
   switch (kind) {
     case TimerKind::call_deadline:

@@ -35,6 +35,8 @@ class Call {
   void want_room();
   void credit(uint64_t bytes);
   void cancel();
+  // The engine closes: the same, but a stream that has begun ends in the protocol's error event, if its window has room.
+  void stop();
   void on_timer(TimerKind kind);
 
   // The call is in Context::waiting: tries again. False: it stays there.

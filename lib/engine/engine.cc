@@ -180,7 +180,7 @@ void Engine::close(bool cancel_rest) {
   s.closing = true;
   if (!cancel_rest) return;
   for (uint64_t id : s.calls.ids())
-    if (Call* call = s.calls.find(id)) call->cancel();
+    if (Call* call = s.calls.find(id)) call->stop();
 }
 
 bool Engine::closing() const { return state_->closing; }

@@ -133,8 +133,6 @@ class Judgement:
             return whole and self.broken_fault(call, reading, None)
         if word == "left":
             return None if call.end == "left" else f"it ended: {call.end}"
-        if word == "cut-off":
-            return None if call.end == "broken" else f"it ended: {call.end}"
         if word == "refused":
             fine = call.end == "refused" or call.status == 503
             return None if fine else f"status {call.status}, {call.end}"

@@ -77,6 +77,13 @@ DEFECTS = {
         "lib/policy/admit.cc",
         "  visited_ = next != ring_.end() && next->caller == last;\n  std::rotate(ring_.begin(), next, ring_.end());\n",
         "  visited_ = next == ring_.end();\n"),
+    "loser of a hedge goes on": (
+        "lib/engine/hedge.cc", "*loser.ended.first_content);\n  }\n  drop_rival();\n", "*loser.ended.first_content);\n  }\n"),
+    "hedges beyond their share": (
+        "lib/policy/hedge.cc", "  if (saved_ < 1) return false;\n", ""),
+    "hedged after its head": (
+        "lib/engine/hedge.cc", "bool open = attempt_.serial && !head_emitted_ && phase_ >= Phase::connecting && phase_ <= Phase::holding;",
+        "bool open = attempt_.serial != 0;"),
 }
 
 

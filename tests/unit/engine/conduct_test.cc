@@ -75,6 +75,26 @@ void a_long_error_in_a_success_is_an_answer(void**) {
   assert_true(has(rig.engine->stats_json(), "\"failed\":{\"server\":1}"));
 }
 
+// A stop that does not wait says so in the stream, holds nobody's fault against the upstream, and waits for no credit.
+void a_stop_in_mid_stream_is_said(void**) {
+  for (bool credits : {true, false}) {
+    Rig rig(1);
+    rig.credits = credits;
+    rig.route().window_bytes = 10;
+    rig.start(rig.spec(kMessage));
+    rig.up(1);
+    rig.says(1, std::string(kPlainHead) + text_event("x") + "data: {\"cho");
+    rig.engine->begin(rig.now);
+    rig.engine->close(true);
+    rig.turn();
+    rig.expect_done(Status::CANCELLED, 200);
+    assert_true(rig.body.starts_with(text_event("x")));
+    assert_true(has(rig.body, "data: {\"error\":") == credits);
+    assert_false(has(rig.body, "\"cho\n") || rig.net.conns[0].open);
+    assert_true(has(rig.engine->stats_json(), "\"cancelled\":1,\"failed\":{}"));
+  }
+}
+
 void a_page_is_not_the_last_word(void**) {
   Rig rig;
   rig.start();
@@ -179,6 +199,7 @@ int main() {
       cmocka_unit_test(what_has_gone_out_stays),
       cmocka_unit_test(no_length_of_a_stream_is_passed_on),
       cmocka_unit_test(a_long_error_in_a_success_is_an_answer),
+      cmocka_unit_test(a_stop_in_mid_stream_is_said),
       cmocka_unit_test(a_page_is_not_the_last_word),
       cmocka_unit_test(a_page_about_the_callers_mistake_is),
       cmocka_unit_test(a_name_is_doubted_when_nobody_answers),

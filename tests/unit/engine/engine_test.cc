@@ -310,6 +310,7 @@ void a_long_body_passes_in_little_memory(void**) {
   Rig rig;
   rig.route().replay_bytes = 1000;
   constexpr uint64_t kTotal = 64 << 20;
+  rig.config->limits.body_bytes = 2 * kTotal;
   std::string begin = "{\"model\":\"m\",\"x\":\"", end = "\"}";
   CallSpec call = rig.spec(begin);
   call.body_complete = false;
@@ -335,7 +336,7 @@ void a_long_body_passes_in_little_memory(void**) {
 // The model comes last, so all of the body is there when sending begins; and the port takes all of it at once.
 void a_long_body_goes_out_in_one_turn(void**) {
   Rig rig(1);
-  rig.route().replay_bytes = 4 << 20;
+  rig.route().replay_bytes = rig.config->limits.body_bytes = 4 << 20;
   std::string body = "{\"x\":\"" + std::string(3 << 20, 'x') + "\",\"model\":\"m\"}";
   rig.start(rig.spec(body));
   rig.up(1);
