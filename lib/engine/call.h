@@ -1,6 +1,7 @@
 // The life of one call (design.md §3): its request body, its attempts, what it holds back, what it has delivered.
 //
-//   call.cc     begin, route, wait for a target, give up, end
+//   call.cc     begin, take the body, end
+//   dispatch.cc route, choose a target, wait for one, give up
 //   attempt.cc  one try: a link, the request on it, its failures
 //   answer.cc   the response: hold, commit, relay within the window, break
 //   hedge.cc    a second attempt beside one that is slow, and which of the two stays
@@ -35,7 +36,8 @@ class Call {
   void want_room();
   void credit(uint64_t bytes);
   void cancel();
-  // The engine closes: the same, but a stream that has begun ends in the protocol's error event, if its window has room.
+  // The engine closes: the same, but a stream that has begun ends in the protocol's error event, if its window has
+  // room.
   void stop();
   void on_timer(TimerKind kind);
 
@@ -118,26 +120,27 @@ class Call {
     std::string message;
   };
 
-  // call.cc
-  bool take_body(Chunk bytes);
-  void advance();
+  // dispatch.cc
   void route();
   void learn_keys();
   policy::Ask ask() const;
   policy::Prompt prompt() const;
   bool again_after_pause();
-  bool go_larger();
   void add_trace(const policy::Ask& ask, const policy::Decision& decision);
   void dispatch();
   void wait(const policy::Decision& decision);
   void give_up(Status why);
   void give_last();
+  std::optional<Duration> shortest_wait() const;
+
+  // call.cc
+  bool take_body(Chunk bytes);
+  void advance();
   void refuse(uint32_t code, std::string_view reason, std::string message);
   void abandon(policy::Ended::Took took);
   void end(Status status, uint32_t code, std::string message);
   void emit(Event::Kind kind, Event&& event);
   std::unique_ptr<Detail> detail(std::string message) const;
-  std::optional<Duration> shortest_wait() const;
   void set_phase(Phase phase, Instant due);
   bool keeps_body() const;
   void check_room();
@@ -193,6 +196,7 @@ class Call {
   void leave_out(uint64_t begin);
   void judge_error(bool whole);
   void judge_answer();
+  bool go_larger();
   void commit();
   void release();
   void broken(Status status, std::string message);

@@ -31,7 +31,7 @@ DEFECTS = {
         "lib/policy/balancer.cc", "    scope.in_flight--;\n",
         "    if (ended.took != Ended::Took::input) scope.in_flight--;\n"),
     "waits end too late": (
-        "lib/engine/call.cc", "std::min({limit, decision.wait_until, decision.look_at})", "limit"),
+        "lib/engine/dispatch.cc", "std::min({limit, decision.wait_until, decision.look_at})", "limit"),
     "window ignored": (
         "lib/engine/answer.cc", "  while (limit > 0 && (outstanding() < window_ ||", "  while (limit > 0 && (true ||"),
     "cancel leaves the upstream connection open": (
@@ -41,7 +41,7 @@ DEFECTS = {
     "model spliced at the wrong place": (
         "lib/engine/attempt.cc", "      attempt_.cursor = scan_.model_end();\n", "      attempt_.cursor = scan_.model_end() + 1;\n"),
     "caller's credentials sent upstream": (
-        "lib/engine/call.cc", "\"expect\",         \"authorization\", ", "\"expect\", "),
+        "lib/engine/dispatch.cc", "\"expect\",         \"authorization\", ", "\"expect\", "),
     "no error event on a broken stream": (
         "lib/engine/answer.cc", "    if (!in_band_error_)\n", "    if (false)\n"),
     # Found by clients of the gateway.

@@ -218,8 +218,8 @@ void Visitors::on_end(Live& visitor) {
   const auto& answers = visitor.reader.answers();
   if (answers.size() > visitor.checked) check_cut(visitor, visitor.checked, truth_of(answers[visitor.checked]));
   bool said_so = !answers.empty() && (answers.back().says_close() || answers.size() > visitor.checked);
-  // One that pauses for longer than connections are kept may find its own closed; the clock runs while it takes what its
-  // socket holds.
+  // One that pauses for longer than connections are kept may find its own closed; the clock runs while it takes what
+  // its socket holds.
   Duration idle = plan_.configs[0].limits.idle_timeout;
   for (const Config& config : plan_.configs) idle = std::min(idle, config.limits.idle_timeout);
   bool paused = std::any_of(visitor.plan->visits.begin(), visitor.plan->visits.end(), [&](const VisitPlan& visit) {
