@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "wire/escape.h"
 
 namespace lb {
 
@@ -190,8 +191,5 @@ class JsonScan {
   uint32_t touched_ = 0;      // Paths seen in this document, by bit: those that reset() has to clear.
   std::string key_;           // Raw: the part of a key that came with earlier bytes, while it may match.
 };
-
-// `text` as a JSON string, with quotes. What is not UTF-8 becomes U+FFFD: the result is always valid JSON.
-std::string json_quote(std::string_view text);
 
 }  // namespace lb
