@@ -44,7 +44,8 @@ void Asked::on_request_head(uint64_t call, const Seen& seen) {
   if (request.done) wrong(call, "a request went upstream after done");
   if (request.asked.empty()) order_.push_back(call);
   if (!request.asked.empty() && !request.asked.contains(seen.host)) {
-    retries_++;
+    bool beside = net_->serving_many(call) > 1;
+    (beside ? hedges_ : retries_)++;
     check_retries();
   }
   // A second time is right only after a kept-alive connection died before it said anything, and only once.
@@ -82,19 +83,23 @@ bool Asked::best_effort(const std::string& model) const {
   });
 }
 
-// What calls have earned and what time has given, with all that could ever be saved up. Seen from outside a hedge looks
-// like a retry, but its share is its own.
+// What calls have earned and what time has given, with all that could ever be saved up. Hedges have a share of their own.
 void Asked::check_retries() {
-  double ratio = 0, floor = 0, hedged = 0;
+  double ratio = 0, floor = 0, share = 0;
+  bool bounded = true;
   for (const Config& config : plan_.configs) {
-    if (config.policies.budget.ratio < 0) return;
+    bounded = bounded && config.policies.budget.ratio >= 0;
     ratio = std::max(ratio, config.policies.budget.ratio);
     floor = std::max(floor, config.policies.budget.floor_per_s);
     for (const Route& route : config.routes)
-      if (route.plan.hedge.on()) hedged = std::max(hedged, route.plan.hedge.share);
+      if (route.plan.hedge.on()) share = std::max(share, route.plan.hedge.share);
   }
+  auto calls = static_cast<double>(requests_.size());
+  if (static_cast<double>(hedges_) > share * calls)
+    verdict_.broken(std::to_string(hedges_) + " hedges of " + std::to_string(requests_.size()) + " calls");
+  if (!bounded) return;
   double passed_s = static_cast<double>((schedule_.now() - started_ + policy::RetryBudget::kMemory).ns) * 1e-9;
-  double most = (ratio + hedged) * static_cast<double>(requests_.size()) + floor * passed_s + 1;
+  double most = (ratio + share) * calls + floor * passed_s + 1;
   if (static_cast<double>(retries_) > most)
     verdict_.broken(std::to_string(retries_) + " retries, with a budget of " + std::to_string(most));
 }

@@ -56,7 +56,8 @@ class Asked : public Watcher {
   std::map<uint64_t, Request> requests_;
   std::map<Place, std::deque<Came>> came_;
   std::vector<uint64_t> order_;  // Of first arrivals.
-  uint64_t retries_ = 0;
+  uint64_t retries_ = 0;  // Also hedges that went out when the first attempt had failed just then.
+  uint64_t hedges_ = 0;   // Requests of calls that have another one open.
 };
 
 }  // namespace lb::sim

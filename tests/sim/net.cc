@@ -403,9 +403,10 @@ bool FakeNet::serving(const Conn& conn) const {
   return !chatter && (conn.answering || !conn.seen.whole);
 }
 
-bool FakeNet::serving(uint64_t call) const {
-  return std::any_of(conns_.begin(), conns_.end(),
-                     [&](const auto& entry) { return entry.second.call == call && serving(entry.second); });
+size_t FakeNet::serving_many(uint64_t call) const {
+  return static_cast<size_t>(std::count_if(conns_.begin(), conns_.end(), [&](const auto& entry) {
+    return entry.second.call == call && serving(entry.second);
+  }));
 }
 
 const Truth* FakeNet::truth(uint64_t response) const {

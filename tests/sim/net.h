@@ -89,7 +89,8 @@ class FakeNet : public Net {
   size_t open() const { return conns_.size() + inbound_.open(); }
   uint32_t connections_peak(uint32_t host) const { return states_[host].connections_peak; }
   // The call whose request was last written to a connection that is still open.
-  bool serving(uint64_t call) const;
+  bool serving(uint64_t call) const { return serving_many(call) > 0; }
+  size_t serving_many(uint64_t call) const;
   // Calls on that host that are not answered.
   template <typename F>
   void each_serving(uint32_t host, F f) const {

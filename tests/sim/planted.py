@@ -81,9 +81,8 @@ DEFECTS = {
         "lib/engine/hedge.cc", "*loser.ended.first_content);\n  }\n  drop_rival();\n", "*loser.ended.first_content);\n  }\n"),
     "hedges beyond their share": (
         "lib/policy/hedge.cc", "  if (saved_ < 1) return false;\n", ""),
-    "hedged after its head": (
-        "lib/engine/hedge.cc", "bool open = attempt_.serial && !head_emitted_ && phase_ >= Phase::connecting && phase_ <= Phase::holding;",
-        "bool open = attempt_.serial != 0;"),
+    "hedged without its whole body": (
+        "lib/engine/hedge.cc", "if (!open || hedged_ || !body_.complete() || !body_.replayable()) return;", "if (!open || hedged_) return;"),
 }
 
 
