@@ -63,6 +63,7 @@ void Call::append_body(Chunk bytes, bool last) {
   if (last) body_.finish();
   if (last && body_length_ && body_.end() != *body_length_)
     return refuse(400, "wrong_length", "the request body is shorter than its content-length");
+  if (last && waiting()) context_.capacity_freed = true;  // It may be smaller than it was taken for.
   advance();
   if (phase_ != Phase::done && !body_room()) room_wanted_ = true;
 }
@@ -97,6 +98,7 @@ void Call::advance() {
   if (phase_ == Phase::reading) {
     if (body_.complete() && !(scan_.scan().complete() && scan_.scan().is_object()))
       return refuse(400, "invalid_json", "the request body must be one JSON object");
+    if (routed_) return body_.complete() ? dispatch() : void();
     if (scan_.has_model()) return route();
     if (body_.complete())
       return refuse(400, "missing_model", "the request body has no \"model\"; name one");

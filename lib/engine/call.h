@@ -55,7 +55,7 @@ class Call {
 
  private:
   enum class Phase : uint8_t {
-    reading,     // The model is not known yet.
+    reading,     // The model, or how large the call is, is not known yet.
     waiting,     // For a target.
     pausing,     // All targets have been tried: before they are tried again.
     connecting,  // A link is being made.

@@ -108,8 +108,8 @@ policy::Prompt Call::prompt() const {
   prompt.images = scan_.images();
   prompt.output_max = scan_.output_tokens_max();
   prompt.choices = scan_.choices();
-  // What has not come yet is taken for text.
-  if (!body_.complete() && body_length_.value_or(0) > body_.end()) prompt.characters += *body_length_ - body_.end();
+  // Until all of it is here it is taken for text, so that what a call waits for does not change with every byte.
+  if (!body_.complete()) prompt.characters = std::max(prompt.characters, body_length_.value_or(0));
   return prompt;
 }
 
@@ -144,6 +144,8 @@ void Call::dispatch() {
     case policy::Decision::Kind::wait:
       return wait(decision);
     case policy::Decision::Kind::reject:
+      // Too large for every limit, if all of its body counts; that is known when it is here.
+      if (phase_ == Phase::reading && decision.why == Status::LIMITED && !body_.complete() && keeps_body()) return;
       if (!again_after_pause()) give_up(decision.why);
       return;
   }

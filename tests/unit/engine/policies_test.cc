@@ -49,6 +49,28 @@ void run(Rig& rig, CallSpec call, std::initializer_list<std::string> answers) {
   }
 }
 
+// What a call waits for does not change with each byte of its body, but when all of it is here.
+void a_call_is_smaller_than_its_body(void**) {
+  Rig rig(1);
+  rig.route().wait = Duration::from_s(10);
+  rig.config->deployments[0].models[0].limits.quotas.push_back(policy::per_minute(policy::Metric::tokens, 13));
+  std::string begin = R"({"model":"m",)", rest = R"("metadata":{"a":")" + std::string(200, 'x') + R"("},"messages":[]})";
+  CallSpec call = rig.spec(begin);
+  call.body_complete = false;
+  call.body_length = begin.size() + rest.size();
+  CallId id = rig.start(std::move(call));
+  for (size_t i = 0; i < rest.size(); i++) {
+    rig.engine->begin(rig.now);
+    rig.engine->append_body(id, Chunk::copy(rest.substr(i, 1)), i + 1 == rest.size());
+    rig.turn();
+    assert_int_equal(rig.engine->census().startable, 0);
+    assert_int_equal(rig.net.resolved.size(), i + 1 == rest.size() ? 1 : 0);
+  }
+  rig.up(1);
+  rig.says(1, good());
+  rig.expect_done(Status::OK, 200);
+}
+
 // --- What a caller is told when none may take the call ---
 
 void it_is_told_what_holds_each_back(void**) {
@@ -365,6 +387,7 @@ int main() {
       cmocka_unit_test(without_a_larger_model_the_caller_is_told),
       cmocka_unit_test(rules_decide_over_errors),
       cmocka_unit_test(a_trace_says_why),
+      cmocka_unit_test(a_call_is_smaller_than_its_body),
       cmocka_unit_test(callers_have_limits),
       cmocka_unit_test(waiting_goes_by_priority),
       cmocka_unit_test(a_session_stays),
