@@ -1,0 +1,3 @@
+module lb.example/lb
+
+go 1.21

@@ -1,0 +1,6 @@
+//go:build !lb_static
+
+package lb
+
+// #cgo pkg-config: lb
+import "C"
