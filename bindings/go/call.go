@@ -9,12 +9,14 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"math"
 	"net/http"
 	"net/textproto"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 )
@@ -64,8 +66,7 @@ type call struct {
 	code   int
 	head   string
 	window int
-	data   []byte // Delivered; the first `read` bytes have been read.
-	read   int
+	data   buffer
 	events bool  // Delivered one by one:
 	sizes  []int // their sizes; the first `event` have been read.
 	event  int
@@ -90,7 +91,10 @@ func (c *call) take(events []C.lb_event, windows []C.uint64_t) {
 			c.code, c.head, c.window = int(event.code), string(bytesOf(event)), int(windows[i])
 		case eventData:
 			if c.err == nil {
-				c.append(bytesOf(event))
+				c.data.append(bytesOf(event))
+				if c.events {
+					c.sizes = append(c.sizes, int(event.size))
+				}
 			}
 		case eventDone:
 			c.ended = true
@@ -118,17 +122,6 @@ func (o *CallOptions) tell(event *C.lb_event) {
 		o.OnAttempt(errorOf(event))
 	case event.kind == eventDone && o.OnDone != nil:
 		o.OnDone(doneOf(event))
-	}
-}
-
-func (c *call) append(data []byte) {
-	if c.read > 0 && len(c.data)+len(data) > cap(c.data) {
-		c.data = c.data[:copy(c.data, c.data[c.read:])]
-		c.read = 0
-	}
-	c.data = append(c.data, data...)
-	if c.events {
-		c.sizes = append(c.sizes, len(data))
 	}
 }
 
@@ -160,7 +153,8 @@ func (c *call) give(err error) {
 	c.mu.Lock()
 	over := c.ended
 	if c.err == nil {
-		c.err, c.data, c.read, c.sizes, c.event = err, nil, 0, nil, 0
+		c.err, c.sizes, c.event = err, nil, 0
+		c.data.clear()
 	}
 	c.mu.Unlock()
 	signal(c.changed)
@@ -194,11 +188,11 @@ func (c *call) state() (began bool, ended bool, err error) {
 // fill reads what there is into p: nothing and no error while there is nothing.
 func (c *call) fill(p []byte) (int, error) {
 	c.mu.Lock()
-	n := copy(p, c.data[c.read:])
+	n := c.data.read(p)
 	return n, c.took(n)
 }
 
-// next reads one event into p, as append does.
+// next reads one event into p, or as much memory as it needs.
 func (c *call) next(p []byte) (_ []byte, ok bool, err error) {
 	c.mu.Lock()
 	size := 0
@@ -208,16 +202,17 @@ func (c *call) next(p []byte) (_ []byte, ok bool, err error) {
 			c.sizes, c.event = c.sizes[:0], 0
 		}
 	}
-	p = append(p, c.data[c.read:c.read+size]...)
-	return p, ok, c.took(size)
+	if size > cap(p) {
+		p = make([]byte, size)
+	}
+	return p[:size], ok, c.took(c.data.read(p[:size]))
 }
 
 // took counts what was read, unlocks, and gives credit by half windows. The error is the call's, at its end.
 func (c *call) took(n int) (err error) {
-	c.read += n
 	c.owed += n
-	if c.read == len(c.data) && c.event == len(c.sizes) {
-		c.data, c.read, err = c.data[:0], 0, c.err
+	if c.data.size == 0 && c.event == len(c.sizes) {
+		err = c.err
 	}
 	credit := 0
 	if c.owed > 0 && 2*c.owed >= c.window && !c.ended {
@@ -337,7 +332,7 @@ func headOf(request *http.Request, length bool) (*[]byte, error) {
 	out = append(append(append(out, ' '), request.URL.RequestURI()...), " HTTP/1.1\r\n"...)
 	for name, values := range request.Header {
 		for _, value := range values {
-			if strings.ContainsAny(name, ":\r\n") || strings.ContainsAny(value, "\r\n") {
+			if broken(name) || broken(value) || strings.IndexByte(name, ':') >= 0 {
 				return nil, &Error{Status: StatusInvalid}
 			}
 			out = append(append(append(append(out, name...), ": "...), value...), "\r\n"...)
@@ -349,6 +344,8 @@ func headOf(request *http.Request, length bool) (*[]byte, error) {
 	*head = out
 	return head, nil
 }
+
+func broken(s string) bool { return strings.IndexByte(s, '\n') >= 0 || strings.IndexByte(s, '\r') >= 0 }
 
 // send brings the rest of a request's body, a piece at a time, each when it is welcome.
 func (c *call) send() {
@@ -389,6 +386,10 @@ func (c *call) response(request *http.Request) (*http.Response, error) {
 		if began {
 			return c.responded(request, ended), nil
 		}
+		if ctx.Done() == nil {
+			<-c.changed
+			continue
+		}
 		select {
 		case <-c.changed:
 		case <-ctx.Done():
@@ -399,15 +400,11 @@ func (c *call) response(request *http.Request) (*http.Response, error) {
 
 func (c *call) responded(request *http.Request, ended bool) *http.Response {
 	response := &http.Response{
-		Status: strconv.Itoa(c.code) + " " + http.StatusText(c.code), StatusCode: c.code,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, ContentLength: -1, Request: request,
-		Header: make(http.Header, strings.Count(c.head, "\n")),
+		Status: "200 OK", StatusCode: c.code, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: request,
+		Header: fieldsOf(c.head), ContentLength: -1,
 	}
-	for rest := c.head; rest != ""; {
-		var line string
-		line, rest, _ = strings.Cut(rest, "\r\n")
-		name, value, _ := strings.Cut(line, ": ")
-		response.Header.Add(textproto.CanonicalMIMEHeaderKey(name), value)
+	if c.code != http.StatusOK {
+		response.Status = strconv.Itoa(c.code) + " " + http.StatusText(c.code)
 	}
 	if length, err := strconv.ParseInt(response.Header.Get("Content-Length"), 10, 64); err == nil {
 		response.ContentLength = length
@@ -422,6 +419,49 @@ func (c *call) responded(request *http.Request, ended bool) *http.Response {
 		body.guard = onCollected(body, c)
 	}
 	return response
+}
+
+// fieldsOf reads the lines of a HEAD event.
+func fieldsOf(head string) http.Header {
+	count := strings.Count(head, "\n")
+	fields, values := make(http.Header, count), make([]string, count)
+	for head != "" {
+		var line string
+		line, head, _ = strings.Cut(head, "\r\n")
+		name, value, _ := strings.Cut(line, ": ")
+		name = canonical(name)
+		if old := fields[name]; old != nil {
+			fields[name] = append(old, value)
+			continue
+		}
+		values[0] = value
+		fields[name], values = values[:1:1], values[1:]
+	}
+	return fields
+}
+
+// Names of fields as Go writes them. A copy replaces it, so that nobody waits; upstreams have some dozens.
+var names atomic.Pointer[map[string]string]
+
+const namesMax = 256
+
+func canonical(name string) string {
+	known := names.Load()
+	if known != nil {
+		if as, ok := (*known)[name]; ok {
+			return as
+		}
+	}
+	as := textproto.CanonicalMIMEHeaderKey(name)
+	next := map[string]string{strings.Clone(name): as}
+	if known != nil {
+		if len(*known) >= namesMax {
+			return as
+		}
+		maps.Copy(next, *known)
+	}
+	names.CompareAndSwap(known, &next)
+	return as
 }
 
 // body is a response's body. One that is forgotten is cancelled when it is collected.

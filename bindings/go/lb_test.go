@@ -181,7 +181,7 @@ func TestSlowReader(t *testing.T) {
 	held := func() int {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		return len(c.data) - c.read
+		return c.data.size
 	}
 	eventually(t, func() bool { return held() >= 4096 })
 	time.Sleep(20 * time.Millisecond)

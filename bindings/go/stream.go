@@ -31,7 +31,7 @@ func (e *Engine) Stream(request *http.Request) (*Stream, error) {
 func (s *Stream) Next() bool {
 	for s.err == nil {
 		var ok bool
-		s.data, ok, s.err = s.body.call.next(s.data[:0])
+		s.data, ok, s.err = s.body.call.next(s.data)
 		if ok {
 			return true
 		}

@@ -52,6 +52,7 @@ func main() {
 		{name: "body 2 KiB", model: "large", count: *requests},
 		{name: "stream", model: "stream", stream: true, count: *streams, events: *events},
 		{name: "stream of 20", model: "short", stream: true, count: *requests / 4, events: 20},
+		{name: "stream with gaps", model: "paced", stream: true, count: *streams / 2, events: 200},
 	} {
 		if *profile == "" || strings.HasPrefix(*profile, c.name) {
 			c.measure(sides)
@@ -99,7 +100,7 @@ func (w workload) request(s side) *http.Request {
 	return request
 }
 
-type figures struct{ rate, cpu, p50, p99 []float64 }
+type figures struct{ rate, cpu, crossing, p50, p99 []float64 }
 
 func (w workload) measure(sides []side) {
 	all := make([]figures, len(sides))
@@ -114,6 +115,7 @@ func (w workload) measure(sides []side) {
 			}
 			f := &all[i]
 			f.rate, f.cpu = append(f.rate, got.rate[0]), append(f.cpu, got.cpu[0])
+			f.crossing = append(f.crossing, got.crossing[0])
 			f.p50, f.p99 = append(f.p50, got.p50[0]), append(f.p99, got.p99[0])
 		}
 	}
@@ -125,6 +127,9 @@ func (w workload) measure(sides []side) {
 		print(name, "p99_us", median(all[i].p99))
 		if w.events > 1 {
 			print(name, "cpu_ns_per_event", median(all[i].cpu)*1000/float64(w.events))
+			if s.name == "lb" {
+				print(name, "crossing_ns_per_event", median(all[i].crossing)*1000/float64(w.events))
+			}
 		}
 	}
 	if *profile == "" {
@@ -141,7 +146,7 @@ func (w workload) round(s side) figures {
 	var next atomic.Int64
 	var group sync.WaitGroup
 	runtime.GC()
-	before, start := cpu(), time.Now()
+	before, engine, start := cpu(), engineCPU(), time.Now()
 	for i := 0; i < concurrency; i++ {
 		group.Add(1)
 		go func() {
@@ -167,9 +172,11 @@ func (w workload) round(s side) figures {
 	}
 	group.Wait()
 	elapsed, used := time.Since(start), cpu()-before
+	crossing := used - (engineCPU() - engine)
+	perRequest := func(d time.Duration) []float64 { return []float64{float64(d.Nanoseconds()) / 1000 / float64(w.count)} }
 	sort.Float64s(took)
 	return figures{
-		[]float64{float64(w.count) / elapsed.Seconds()}, []float64{float64(used.Nanoseconds()) / 1000 / float64(w.count)},
+		[]float64{float64(w.count) / elapsed.Seconds()}, perRequest(used), perRequest(crossing),
 		[]float64{took[w.count/2]}, []float64{took[w.count*99/100]},
 	}
 }
@@ -212,6 +219,22 @@ func cpu() time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
+// engineCPU is what the engine's thread has used: what is left of the process's is the binding and the program.
+func engineCPU() (used time.Duration) {
+	tasks, _ := os.ReadDir("/proc/self/task")
+	for _, task := range tasks {
+		folder := "/proc/self/task/" + task.Name()
+		name, _ := os.ReadFile(folder + "/comm")
+		if strings.HasPrefix(string(name), "lb-engine") {
+			text, _ := os.ReadFile(folder + "/schedstat")
+			var ns int64
+			fmt.Sscan(string(text), &ns)
+			used += time.Duration(ns)
+		}
+	}
+	return used
+}
+
 func median(values []float64) float64 {
 	if len(values) == 0 {
 		return 0
@@ -248,6 +271,7 @@ func startMock() mock {
 		"large":  map[string]any{"body_bytes": 2048},
 		"stream": map[string]any{"tokens": *events},
 		"short":  map[string]any{"tokens": 20},
+		"paced":  map[string]any{"tokens": 200, "event_gap_ms": 1},
 		"held":   map[string]any{"tokens": 100, "stall": map[string]any{"after_events": 3}},
 	}})
 	command := exec.Command(*program, "mock", "--options", string(options))

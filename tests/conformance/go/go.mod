@@ -1,0 +1,7 @@
+module lb.example/conformance
+
+go 1.21
+
+require lb.example/lb v0.0.0
+
+replace lb.example/lb => ../../../bindings/go
