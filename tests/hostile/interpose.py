@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""interpose.py PROGRAM INCLUDE LIBRARY WORK NAMED...: a program that exports a function of every name that the libraries within
-lb have (as NAMED, archives and shared objects, list them), each of which ends it, is linked to LIBRARY and must not
-notice. That such functions are called where a library leaves room for it is shown by one that does."""
+"""interpose.py PROGRAM INCLUDE LIBRARY NEEDS WORK NAMED...: a program that exports a function of every name that the
+libraries within lb have (as NAMED, archives and shared objects, list them), each of which ends it, is linked to LIBRARY
+and to NEEDS, flags in one argument, and must not notice; an archive may show nothing but lb_*. That such functions are
+called where a library leaves room for it is shown by one that does."""
 import os
 import pathlib
 import re
@@ -41,6 +42,7 @@ def program(compiler, work, name, *sources):
 
 
 def main():
+    needs = sys.argv.pop(4).split()
     source, include, library, work = (pathlib.Path(argument) for argument in sys.argv[1:5])
     compiler = os.environ.get("CC", "cc").split()
     shutil.rmtree(work, ignore_errors=True)
@@ -59,7 +61,13 @@ def main():
     leaks = subprocess.run([asks], capture_output=True, timeout=60, check=False).returncode
     assert leaks == TAKEN, f"nothing was captured where it should be: {leaks}"
 
-    host = program(compiler, work, "host", source, work / "names.c", "-I", include, library, f"-Wl,-rpath,{library.parent}")
+    if library.suffix == ".a":
+        shown = subprocess.run(["nm", "--defined-only", "--extern-only", "--just-symbols", library], capture_output=True,
+                               text=True, check=True).stdout.split()[1:]  # Behind the name of the object.
+        foreign = [name for name in shown if not name.startswith("lb_")]
+        assert shown and not foreign, foreign
+    host = program(compiler, work, "host", source, work / "names.c", "-I", include, library, f"-Wl,-rpath,{library.parent}",
+                   *needs)
     done = subprocess.run([host], capture_output=True, text=True, timeout=60, check=False)
     print(f"{len(names)} names; exit {done.returncode}; {done.stdout}{done.stderr}")
     return 0 if done.returncode == 0 and done.stdout.startswith("own ") else 1
