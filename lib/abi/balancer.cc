@@ -141,7 +141,8 @@ void fill_pick(const lb::DoorPick& picked, lb_pick& out) {
   const lb::World::Named* named = picked.named;
   out.target = picked.target;
   out.pick = picked.id;
-  out.wait_ns = named ? 0 : picked.wait ? static_cast<uint64_t>(picked.wait->ns) : UINT64_MAX;
+  const bool senseless = named || picked.status == lb::Status::INVALID;  // To wait.
+  out.wait_ns = senseless ? 0 : picked.wait ? static_cast<uint64_t>(picked.wait->ns) : UINT64_MAX;
   out.deployment = named ? named->deployment->name.c_str() : nullptr;
   out.url = named ? named->url : nullptr;
   out.key = named ? named->deployment->key.c_str() : nullptr;

@@ -143,7 +143,7 @@ void test_full(void**) {
   lb_pick picks[3];
   for (lb_pick& pick : picks) pick = door.pick();
   assert_int_equal(door.pick(LB_FULL).pick, 0);
-  door.pick(host::ask_for("another"), LB_INVALID);
+  assert_int_equal(door.pick(host::ask_for("another"), LB_INVALID).wait_ns, 0);
   door.report(picks[1], ended(LB_OUTCOME_NOT_SENT));
   picks[1] = door.pick();
   door.pick(LB_FULL);

@@ -87,10 +87,9 @@ typedef struct Call {
   lb_call id;
   lb_status status; /* 1: it has not ended. */
   uint32_t code, head_code;
-  int retry_after;
   char *head;
   char *data;                      /* Delivered and not yet read. */
-  size_t size, events[4096], event_count;
+  size_t size, *events, event_count, event_room;
   char attempts[256];
   uint64_t numbers[LB_FIELD_RETRY_AFTER_MS + 1];
   int known[LB_FIELD_RETRY_AFTER_MS + 1];
@@ -161,7 +160,8 @@ static void take(const lb_event *event) {
       call->data = realloc(call->data, call->size + event->size + 1);
       memcpy(call->data + call->size, event->data, event->size);
       call->size += event->size;
-      CHECK(call->event_count < COUNT(call->events));
+      if (call->event_count == call->event_room)
+        call->events = realloc(call->events, (call->event_room = 2 * call->event_room + 64) * sizeof *call->events);
       call->events[call->event_count++] = event->size;
       break;
     case LB_EVENT_ATTEMPT:
@@ -195,7 +195,7 @@ static void wait_more(Call *call) { CHECK(turn(call->of, 60000) > 0 || ended(cal
 static void answer_failure(const Call *call) {
   answer("error status=%s", lb_status_name(call->status));
   if (call->status != LB_CANCELLED && call->status != LB_DEADLINE)
-    answer(" code=%u retry_after=%s", (unsigned)call->code, call->retry_after || call->known[LB_FIELD_RETRY_AFTER_MS] ? "yes" : "no");
+    answer(" code=%u retry_after=%s", (unsigned)call->code, call->known[LB_FIELD_RETRY_AFTER_MS] ? "yes" : "no");
 }
 
 static void do_call(void) {
@@ -218,11 +218,13 @@ static void do_call(void) {
   if (is_word("delivery", "whole")) options.delivery = LB_DELIVER_WHOLE;
   if (word("attempts")) options.flags |= LB_CALL_ATTEMPTS;
   if (call->piece) options.flags |= LB_CALL_APPEND;
-  head_size += (size_t)snprintf(head, sizeof head, "POST %s HTTP/1.1\r\ncontent-type: application/json\r\n", text_word("path"));
+  head_size += (size_t)snprintf(head, sizeof head, "POST %s HTTP/1.1\r\ncontent-type: application/json\r\n",
+                                text_word("path"));
   for (size_t i = 0; (field = nth_word("header", i)) != NULL; i++)
     head_size += (size_t)snprintf(head + head_size, sizeof head - head_size, "%s\r\n", field);
   if (is_word("length", "known"))
-    head_size += (size_t)snprintf(head + head_size, sizeof head - head_size, "content-length: %zu\r\n", call->body_size);
+    head_size +=
+        (size_t)snprintf(head + head_size, sizeof head - head_size, "content-length: %zu\r\n", call->body_size);
   if (lb_call_start(call->of->engine, call->of->queue, &options, head, head_size, call->body,
                     call->piece ? 0 : call->body_size, &call->id, &error) != LB_OK)
     call->status = error.status;
@@ -374,7 +376,8 @@ static void do_configure(void) {
 static void do_mark(void) {
   Engine *engine = FIND(engines, word("engine"));
   const char *name = text_word("name"), *model = text_word("model");
-  answer_status(lb_engine_mark(engine->engine, name, strlen(name), model, strlen(model), number_word("ms"), NULL), NULL);
+  answer_status(lb_engine_mark(engine->engine, name, strlen(name), model, strlen(model), number_word("ms"), NULL),
+                NULL);
 }
 
 static void do_address(void) {
@@ -441,7 +444,8 @@ static void do_pick(void) {
     tried[ask.tried_count++] = ((Pick *)FIND(picks, name))->target;
   lb_status status = lb_balancer_pick(of->balancer, &ask, now_ns(), &out);
   if (status != LB_OK) {
-    answer("error status=%s wait=%s again=%s", lb_status_name(status), out.wait_ns ? "yes" : "no", out.again ? "yes" : "no");
+    answer("error status=%s wait=%s again=%s", lb_status_name(status), out.wait_ns ? "yes" : "no",
+           out.again ? "yes" : "no");
     return;
   }
   pick->id = out.pick;
@@ -515,6 +519,6 @@ int main(void) {
   }
   for (size_t i = 0; i < COUNT(engines); i++) free_engine(&engines[i]);
   for (size_t i = 0; i < COUNT(balancers); i++) lb_balancer_free(balancers[i].balancer);
-  for (size_t i = 0; i < COUNT(calls); i++) free(calls[i].head), free(calls[i].data), free(calls[i].body);
+  for (size_t i = 0; i < COUNT(calls); i++) free(calls[i].head), free(calls[i].data), free(calls[i].body), free(calls[i].events);
   return 0;
 }

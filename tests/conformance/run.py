@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""run.py --lb LB [--vector NAME]... LANG=COMMAND...: the same call vectors to each driver; README.md has the protocol.
+"""run.py --build BUILD [--vector NAME]... [LANG | LANG=COMMAND]...: the same call vectors to each driver; README.md has
+the protocol.
 
-Prints a line a vector and driver: "ok LANG NAME", "not ok LANG NAME" with what came instead, or "skip LANG NAME: why". A
-driver whose command is empty, or is not there, is skipped by its name. The last line is "N passed, N failed, N skipped".
+BUILD is where meson built lb. Of drivers that are named by their language alone, and of all of them where none is named,
+it knows where they are, and builds them in BUILD/conformance; one that lacks its toolchain is skipped by its name. Prints
+a line a vector and driver: "ok LANG NAME", "not ok LANG NAME" with what came instead, or "skip LANG NAME: why". The last
+line is "N passed, N failed, N skipped".
 """
 import argparse
 import http.client
@@ -12,6 +15,7 @@ import pathlib
 import queue
 import re
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -19,6 +23,7 @@ import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
 PATIENCE_S = 30  # For an answer of a driver: far longer than any takes, also under sanitizers.
 SOON_S = 10      # For what an upstream sees.
 TRIES = 3        # Where only the clock is to blame.
@@ -238,6 +243,12 @@ class Run:
         if contains != "contains" or text not in body:
             raise Wrong(f"the body was {body[:500]}")
 
+    def do_field(self, name, wanted):
+        field, _, value = wanted.partition("=")
+        got = self.last_call(name).get("headers", {}).get(field, "")
+        if got != value:
+            raise Wrong(f"the field {field} was {got!r}")
+
     def do_get(self, *words):
         words = dict(word.split("=", 1) for word in words)
         connection = http.client.HTTPConnection(words["at"], timeout=SOON_S)
@@ -294,30 +305,91 @@ def outcome(lb, command, steps):
             return "not ok", str(why)
 
 
+# --- Where the drivers are ---
+
+def built(command, folder, environment):
+    """Runs a compiler; what it says is the fault when it fails."""
+    done = subprocess.run(command, cwd=folder, env={**os.environ, **environment}, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode:
+        raise Wrong(f"{shlex.join(map(str, command))} failed:\n{done.stdout}")
+
+
+def need(condition, why):
+    if not condition:
+        raise Lacking(why)
+
+
+def find_c(build):
+    return [build / "tests/conformance/driver_c"]
+
+
+def find_go(build):
+    need(shutil.which("go"), "there is no go")
+    version = subprocess.run(["go", "env", "GOVERSION"], capture_output=True, text=True, check=True).stdout.strip()
+    need(tuple(map(int, re.findall(r"\d+", version)[:2])) >= (1, 21), f"it needs Go 1.21, and this is {version}")
+    need(shutil.which("pkg-config"), "there is no pkg-config")
+    driver = build / "conformance/driver_go"
+    built(["go", "build", "-o", driver, "."], HERE / "go", {"PKG_CONFIG_PATH": str(build / "meson-uninstalled")})
+    return [driver]
+
+
+def find_rust(build):
+    folder = ROOT / "bindings/rust/driver"
+    need(folder.is_dir(), "there is no bindings/rust/driver")
+    need(shutil.which("cargo"), "there is no cargo")
+    target = build / "conformance/rust"
+    built(["cargo", "build", "--quiet"], folder, {"LB_LIB_DIR": str(build / "lib/abi"), "CARGO_TARGET_DIR": str(target)})
+    return [target / "debug/lb-driver"]
+
+
+def find_node(build):
+    driver, addon = ROOT / "bindings/node/driver.js", build / "bindings/node/lb.node"
+    need(driver.exists(), "there is no bindings/node/driver.js")
+    need(shutil.which("node"), "there is no node")
+    need(addon.exists(), "the addon was not built; are Node's headers there?")
+    return ["env", f"LB_NODE_ADDON={addon}", "node", driver]
+
+
+FIND = {"c": find_c, "go": find_go, "rust": find_rust, "node": find_node}
+
+
+def command_of(driver, build):
+    lang, given, command = driver.partition("=")
+    return shlex.split(command) if given else list(map(str, FIND[lang](build)))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--lb", required=True)
+    parser.add_argument("--build", required=True, type=pathlib.Path)
     parser.add_argument("--vector", action="append", default=[])
-    parser.add_argument("driver", nargs="+", metavar="LANG=COMMAND")
+    parser.add_argument("driver", nargs="*", metavar="LANG[=COMMAND]")
     arguments = parser.parse_args()
+    build = arguments.build.resolve()
+    os.environ["LD_LIBRARY_PATH"] = f"{build / 'lib/abi'}:{os.environ.get('LD_LIBRARY_PATH', '')}".rstrip(":")
     vectors = sorted((HERE / "vectors").glob("*.vector"))
     if arguments.vector:
         vectors = [path for path in vectors if path.stem in arguments.vector]
     counts = {"ok": 0, "not ok": 0, "skip": 0}
-    for driver in arguments.driver:
-        lang, _, command = driver.partition("=")
-        command = shlex.split(command)
-        if not command or not (os.path.exists(command[0]) or command[0] in ("node", "env")):
-            counts["skip"] += 1
-            print(f"skip {lang}: there is no driver; is its toolchain missing?", flush=True)
+
+    def tell(result, what, why=""):
+        counts[result] += 1
+        print(f"{result} {what}" + (f": {why}" if why else ""), flush=True)
+
+    for driver in arguments.driver or FIND:
+        lang = driver.partition("=")[0]
+        try:
+            command = command_of(driver, build)
+        except Lacking as why:
+            tell("skip", lang, why)
+            continue
+        except Wrong as why:
+            tell("not ok", lang, why)
             continue
         for path in vectors:
             comment, steps = read_vector(path)
-            result, why = outcome(arguments.lb, command, steps)
-            counts[result] += 1
-            print(f"{result} {lang} {path.stem}" + (f": {why}" if result == "skip" else ""), flush=True)
-            if result == "not ok":
-                print(f"    {comment}\n    {path.name}, {why}", flush=True)
+            result, why = outcome(str(build / "bindings/cli/lb"), command, steps)
+            tell(result, f"{lang} {path.stem}", f"{comment}\n    {path.name}, {why}" if result == "not ok" else why)
     print(f"{counts['ok']} passed, {counts['not ok']} failed, {counts['skip']} skipped")
     return 1 if counts["not ok"] or not counts["ok"] else 0
 

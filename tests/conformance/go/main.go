@@ -94,8 +94,10 @@ func failed(err error, more ...any) string {
 	}
 	pairs := []any{"status", e.Status.Name()}
 	switch e.Status {
-	case lb.StatusCancelled, lb.StatusDeadline:
+	case lb.StatusCancelled:
 		return line("error", pairs...)
+	case lb.StatusDeadline:
+		return line("error", append(pairs, more...)...)
 	case lb.StatusConfig:
 		return line("error", append(pairs, "where", e.Where)...)
 	}
@@ -210,7 +212,9 @@ func sum(data []byte) string {
 }
 
 func (d *driver) take(c *call, w words) string {
-	if c.err != nil {
+	if c.err != nil && w.name == "rest" {
+		return failed(c.err, "bytes", 0)
+	} else if c.err != nil {
 		return failed(c.err)
 	}
 	switch w.name {
