@@ -1,7 +1,7 @@
 package lb
 
 /*
-#include "shim.h"
+#include <lb.h>
 */
 import "C"
 
@@ -9,9 +9,9 @@ import (
 	"bytes"
 	"math"
 	"net/http"
+	"runtime"
 	"sync"
 	"time"
-	"unsafe"
 )
 
 // A Balancer says where to send a request and what to do when that failed, for those who keep their own HTTP client. It
@@ -62,8 +62,8 @@ type Outcome struct {
 	Header                            http.Header // Retry-After and limits are read.
 	Body                              []byte      // Of an error; its first kilobytes will do.
 	TokensIn, TokensOut, TokensCached *int
-	FirstContent                      *time.Duration // From the pick.
-	Delivered                         bool           // The caller has had some of the answer: there will be no other attempt.
+	FirstContent                      time.Duration // From the pick; 0: not known.
+	Delivered                         bool          // The caller has had some of the answer: there will be no other attempt.
 }
 
 // Next is what to do after a report.
@@ -88,7 +88,7 @@ func OpenBalancer(config Document, options *BalancerOptions) (*Balancer, error) 
 		o.flags |= engineSecrets
 	}
 	failure := newFailure()
-	if err := failure.of(C.lb_balancer_open(&o, chars(document), C.size_t(len(document)), &b.c, &failure.c)); err != nil {
+	if err = failed(C.lb_balancer_open(&o, chars(document), C.size_t(len(document)), &b.c, failure), failure); err != nil {
 		return nil, err
 	}
 	return b, nil
@@ -121,17 +121,16 @@ func (b *Balancer) Configure(config Document) error {
 		return err
 	}
 	failure := newFailure()
-	return failure.of(b.with(func() C.lb_status {
-		return C.lb_balancer_configure(b.c, chars(document), C.size_t(len(document)), b.now(), &failure.c)
-	}))
+	return failed(b.with(func() C.lb_status {
+		return C.lb_balancer_configure(b.c, chars(document), C.size_t(len(document)), b.now(), failure)
+	}), failure)
 }
 
 // Pick names a target. An error with StatusLimited or StatusNoUpstream says in RetryAfter and Again when to ask again.
-func (b *Balancer) Pick(ask *Ask) (*Pick, error) {
+func (b *Balancer) Pick(ask *Ask) (pick *Pick, err error) {
 	out := C.lb_pick{struct_size: C.sizeof_lb_pick}
-	var pick *Pick
-	status := b.with(func() C.lb_status {
-		status := b.ask(ask, &out, nil, nil)
+	status := b.lend(ask, func(c *C.lb_ask) C.lb_status {
+		status := C.lb_balancer_pick(b.c, c, b.now(), &out)
 		if status == C.LB_OK { // The texts are lent until the pick is reported.
 			pick = &Pick{uint32(out.target), C.GoString(out.deployment), C.GoString(out.url), C.GoString(out.key),
 				C.GoString(out.model), out.pick}
@@ -145,66 +144,78 @@ func (b *Balancer) Pick(ask *Ask) (*Pick, error) {
 	return nil, &Error{Status: Status(status), RetryAfter: wait, Again: out.again != 0}
 }
 
-// ask explains where there is a place for it, else picks.
-func (b *Balancer) ask(ask *Ask, out *C.lb_pick, why **C.char, size *C.size_t) C.lb_status {
-	model, modelLen := text(ask.Model)
-	caller, callerLen := text(ask.Caller)
-	affinity, affinityLen := text(ask.Affinity)
-	var flags C.uint32_t
+// lend runs f with the ask as C has it.
+func (b *Balancer) lend(ask *Ask, f func(*C.lb_ask) C.lb_status) C.lb_status {
+	var pin runtime.Pinner
+	defer pin.Unpin()
+	c := C.lb_ask{struct_size: C.sizeof_lb_ask, characters: C.uint64_t(ask.Characters), tokens_in: C.uint64_t(ask.TokensIn),
+		tokens_out_max: C.uint64_t(ask.TokensOutMax), choices: C.uint32_t(ask.Choices), images: C.uint32_t(ask.Images),
+		attempts: C.uint32_t(ask.Attempts), tried_count: C.size_t(len(ask.Tried))}
+	for _, field := range []struct {
+		from string
+		at   **C.char
+		size *C.size_t
+	}{{ask.Model, &c.model, &c.model_len}, {ask.Caller, &c.caller, &c.caller_len}, {ask.Affinity, &c.affinity, &c.affinity_len}} {
+		*field.at, *field.size = pinned(&pin, []byte(field.from))
+	}
+	if len(ask.Tried) > 0 {
+		pin.Pin(&ask.Tried[0])
+		c.tried = (*C.uint32_t)(&ask.Tried[0])
+	}
 	if ask.Retry {
-		flags |= askRetry
+		c.flags |= askRetry
 	}
-	var deadline C.uint64_t
 	if !ask.Deadline.IsZero() {
-		deadline = C.uint64_t(max(1, ask.Deadline.Sub(b.start)))
+		c.deadline_ns = C.uint64_t(max(1, ask.Deadline.Sub(b.start)))
 	}
-	return C.go_pick(b.c, flags, model, modelLen, caller, callerLen, affinity, affinityLen, C.uint64_t(ask.Characters),
-		C.uint64_t(ask.TokensIn), C.uint64_t(ask.TokensOutMax), C.uint32_t(ask.Choices), C.uint32_t(ask.Images),
-		(*C.uint32_t)(unsafe.SliceData(ask.Tried)), C.size_t(len(ask.Tried)), C.uint32_t(ask.Attempts), deadline, b.now(),
-		out, why, size)
+	return b.with(func() C.lb_status { return f(&c) })
+}
+
+// pinned lends bytes to a struct of C's.
+func pinned(pin *runtime.Pinner, b []byte) (*C.char, C.size_t) {
+	if len(b) > 0 {
+		pin.Pin(&b[0])
+	}
+	return chars(b), C.size_t(len(b))
 }
 
 // Report settles a pick and says what to do next. A pick can be reported once.
 func (b *Balancer) Report(pick *Pick, outcome *Outcome) (Next, error) {
+	var pin runtime.Pinner
+	defer pin.Unpin()
 	var lines bytes.Buffer
 	outcome.Header.Write(&lines)
-	var known C.uint32_t
-	number := func(flag C.uint32_t, value *int) C.uint64_t {
-		if value == nil {
-			return 0
+	c := C.lb_outcome{struct_size: C.sizeof_lb_outcome, kind: C.uint32_t(outcome.Kind),
+		http_status: C.uint32_t(outcome.HTTPStatus)}
+	c.head, c.head_len = pinned(&pin, lines.Bytes())
+	c.body, c.body_len = pinned(&pin, outcome.Body)
+	known := func(flag C.uint32_t, value *int, out *C.uint64_t) {
+		if value != nil {
+			c.known |= flag
+			*out = C.uint64_t(*value)
 		}
-		known |= flag
-		return C.uint64_t(*value)
 	}
-	in, out := number(knownTokensIn, outcome.TokensIn), number(knownTokensOut, outcome.TokensOut)
-	cached := number(knownTokensCached, outcome.TokensCached)
-	var first C.uint64_t
-	if outcome.FirstContent != nil {
-		known |= knownFirstContent
-		first = C.uint64_t(*outcome.FirstContent)
+	known(knownTokensIn, outcome.TokensIn, &c.tokens_in)
+	known(knownTokensOut, outcome.TokensOut, &c.tokens_out)
+	known(knownTokensCached, outcome.TokensCached, &c.tokens_cached)
+	if outcome.FirstContent > 0 {
+		c.known |= knownFirstContent
+		c.first_content_ns = C.uint64_t(outcome.FirstContent)
 	}
-	var delivered C.uint32_t
 	if outcome.Delivered {
-		delivered = 1
+		c.delivered = 1
 	}
 	next := C.lb_next{struct_size: C.sizeof_lb_next}
-	status := b.with(func() C.lb_status {
-		return C.go_report(b.c, pick.id, C.uint32_t(outcome.Kind), C.uint32_t(outcome.HTTPStatus), known,
-			chars(lines.Bytes()), C.size_t(lines.Len()), unsafe.Pointer(unsafe.SliceData(outcome.Body)),
-			C.size_t(len(outcome.Body)), in, out, cached, first, delivered, b.now(), &next)
-	})
-	return Next{NextKind(next.kind), time.Duration(next.out_ns)}, statusError(status)
+	status := b.with(func() C.lb_status { return C.lb_balancer_report(b.c, pick.id, &c, b.now(), &next) })
+	return Next{NextKind(next.kind), time.Duration(next.out_ns)}, failed(status, nil)
 }
 
 // Explain says why a pick would go where it goes, as one line of JSON, and changes nothing; "" when no route serves the
 // model.
 func (b *Balancer) Explain(ask *Ask) (out string) {
-	b.with(func() C.lb_status {
-		var why *C.char
+	b.lend(ask, func(c *C.lb_ask) C.lb_status {
 		var size C.size_t
-		if b.ask(ask, nil, &why, &size) == C.LB_OK {
-			out = owned(why, size)
-		}
+		out = owned(C.lb_balancer_explain(b.c, c, b.now(), &size), size)
 		return C.LB_OK
 	})
 	return out
@@ -223,9 +234,9 @@ func (b *Balancer) Stats() (out string) {
 // Mark is as [Engine.Mark], at once.
 func (b *Balancer) Mark(deployment, model string, out time.Duration) error {
 	failure := newFailure()
-	return failure.of(b.with(func() C.lb_status {
+	return failed(b.with(func() C.lb_status {
 		name, nameLen := text(deployment)
 		of, ofLen := text(model)
-		return C.lb_balancer_mark(b.c, name, nameLen, of, ofLen, C.uint64_t(milliseconds(out)), b.now(), &failure.c)
-	}))
+		return C.lb_balancer_mark(b.c, name, nameLen, of, ofLen, C.uint64_t(milliseconds(out)), b.now(), failure)
+	}), failure)
 }

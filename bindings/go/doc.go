@@ -38,9 +38,8 @@
 //
 // # Other doors
 //
-// [Engine.Stream] delivers server-sent events one by one, for those who ask without an SDK. A configuration with "listen" makes
-// the engine a gateway as well: [Engine.Address] says where, for SDKs that take only a base URL. A [Balancer] decides and
-// leaves the sending to you.
+// A configuration with "listen" makes the engine a gateway as well: [Engine.Address] says where, for SDKs that take only a base
+// URL. A [Balancer] decides and leaves the sending to you.
 //
 // # Linking
 //

@@ -1,7 +1,7 @@
 package lb
 
 /*
-#include "shim.h"
+#include <lb.h>
 */
 import "C"
 
@@ -51,7 +51,7 @@ func Check(config Document) error {
 		return err
 	}
 	failure := newFailure()
-	return failure.of(C.lb_config_check(chars(text), C.size_t(len(text)), &failure.c))
+	return failed(C.lb_config_check(chars(text), C.size_t(len(text)), failure), failure)
 }
 
 // Schema is the JSON Schema of the configuration.
@@ -71,4 +71,8 @@ func text(s string) (*C.char, C.size_t) {
 func owned(c *C.char, size C.size_t) string {
 	defer C.lb_free(unsafe.Pointer(c))
 	return C.GoStringN(c, C.int(size))
+}
+
+func bytesOf(event *C.lb_event) []byte {
+	return unsafe.Slice((*byte)(event.data), int(event.size))
 }

@@ -1,7 +1,8 @@
 package lb
 
 /*
-#include "shim.h"
+#include <lb.h>
+#include <stdlib.h>
 */
 import "C"
 
@@ -11,6 +12,7 @@ import (
 	"math"
 	"net/http"
 	"os"
+	"runtime/cgo"
 	"sync"
 	"syscall"
 	"time"
@@ -37,10 +39,6 @@ type Engine struct {
 	life  sync.RWMutex // Held while C has the two below.
 	c     *C.lb_engine
 	queue *C.lb_queue
-
-	mu    sync.Mutex
-	calls []*call // By user_data; the first is nobody's.
-	free  []uint32
 }
 
 var _ http.RoundTripper = (*Engine)(nil)
@@ -54,6 +52,9 @@ func Open(config Document, options *Options) (*Engine, error) {
 	if options == nil {
 		options = &Options{}
 	}
+	if C.lb_abi() != lbABI {
+		return nil, failed(C.LB_UNSUPPORTED, nil)
+	}
 	o := C.lb_engine_options{struct_size: C.sizeof_lb_engine_options, seed: C.uint64_t(options.Seed),
 		calls_max: C.uint32_t(options.CallsMax)}
 	if options.Secrets {
@@ -62,26 +63,29 @@ func Open(config Document, options *Options) (*Engine, error) {
 	if options.NoListen {
 		o.flags |= engineNoListen
 	}
-	if options.Log != nil {
+	if options.Log != nil { // Levels of slog stand four apart, and the core counts from 1 for errors.
 		o.log_level = C.uint32_t(min(4, max(1, 3-int(math.Floor(float64(options.LogLevel)/4)))))
 	}
-	if C.lb_abi() != lbABI {
-		return nil, &Error{Status: StatusUnsupported}
-	}
-	e := &Engine{log: options.Log, closed: make(chan struct{}), calls: []*call{nil}}
+	e := &Engine{log: options.Log, closed: make(chan struct{})}
 	failure := newFailure()
-	if err := failure.of(C.lb_engine_open(&o, chars(document), C.size_t(len(document)), &e.c, &failure.c)); err != nil {
-		return nil, err
+	status := C.lb_engine_open(&o, chars(document), C.size_t(len(document)), &e.c, failure)
+	if status == C.LB_OK {
+		status = C.lb_queue_open(e.c, nil, &e.queue, failure)
 	}
-	if err = failure.of(C.lb_queue_open(e.c, nil, &e.queue, &failure.c)); err == nil {
+	if err = failed(status, failure); err == nil {
 		err = e.startPump()
 	}
 	if err != nil {
-		C.lb_queue_close(e.queue)
-		C.lb_engine_free(e.c)
+		e.free()
 		return nil, err
 	}
 	return e, nil
+}
+
+func (e *Engine) free() {
+	C.lb_queue_close(e.queue)
+	C.lb_engine_free(e.c)
+	e.c, e.queue = nil, nil
 }
 
 // startPump gives netpoll a descriptor of its own: the queue closes its one itself.
@@ -105,73 +109,42 @@ func (e *Engine) startPump() error {
 	return nil
 }
 
+// A batch is what is taken at a time: a busy turn of the engine makes a few hundred events.
+type batch [256]C.lb_event
+
 // pump takes all events, in batches, into the buffers of their calls. It waits for nothing but the queue: what a call
 // may hold is bounded by its window.
 func (e *Engine) pump(bell *os.File, conn syscall.RawConn) {
 	defer close(e.closed)
 	defer bell.Close()
-	batch := (*C.go_batch)(C.malloc(C.sizeof_go_batch))
-	defer C.free(unsafe.Pointer(batch))
-	var calls [C.LB_GO_BATCH]*call
-	count := 0
+	// In memory of C's, which cgo need not look through.
+	events := (*batch)(C.calloc(1, C.size_t(unsafe.Sizeof(batch{}))))
+	defer C.free(unsafe.Pointer(events))
+	var count C.int32_t
 	poll := func(uintptr) bool {
-		count = int(C.go_poll(e.queue, batch))
+		count = C.lb_queue_poll(e.queue, &events[0], C.size_t(len(events)), 0)
 		return count != 0
 	}
 	for conn.Read(poll) == nil && count > 0 {
-		events := batch.events[:count]
-		e.mu.Lock()
-		for i := range events {
-			calls[i] = e.calls[events[i].user_data]
-			if events[i].kind == eventDone {
-				e.release(uint32(events[i].user_data))
+		for rest := events[:count]; len(rest) > 0; {
+			n := 1
+			for n < len(rest) && rest[n].user_data == rest[0].user_data {
+				n++
 			}
+			switch first := &rest[0]; {
+			case first.user_data != 0:
+				cgo.Handle(first.user_data).Value().(*call).take(rest[:n])
+			case first.kind == eventClosed:
+				return
+			case first.kind == eventLog && e.log != nil:
+				n = 1
+				e.log(slog.Level(12-4*int(first.code)), string(bytesOf(first)))
+			default:
+				n = 1
+			}
+			rest = rest[n:]
 		}
-		e.mu.Unlock()
-		for i := 0; i < count; {
-			if calls[i] == nil {
-				if e.own(&events[i]) {
-					return
-				}
-				i++
-				continue
-			}
-			end := i + 1
-			for end < count && calls[end] == calls[i] {
-				end++
-			}
-			calls[i].take(events[i:end], batch.windows[i:end])
-			i = end
-		}
-		clear(calls[:count])
 	}
-}
-
-// own takes an event that is of no call; true for the last.
-func (e *Engine) own(event *C.lb_event) bool {
-	if event.kind == eventLog && e.log != nil {
-		e.log(slog.Level(12-4*int(event.code)), string(bytesOf(event)))
-	}
-	return event.kind == eventClosed
-}
-
-// enter gives a call its place, which it has until DONE.
-func (e *Engine) enter(c *call) uint32 {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if n := len(e.free); n > 0 {
-		at := e.free[n-1]
-		e.free = e.free[:n-1]
-		e.calls[at] = c
-		return at
-	}
-	e.calls = append(e.calls, c)
-	return uint32(len(e.calls) - 1)
-}
-
-func (e *Engine) release(at uint32) {
-	e.calls[at] = nil
-	e.free = append(e.free, at)
 }
 
 // with runs f while the engine is there.
@@ -186,12 +159,9 @@ func (e *Engine) with(f func() C.lb_status) C.lb_status {
 
 // Close stops taking calls and waits for those in flight; when ctx ends before they do, they are cancelled, and its
 // error is returned. What was delivered can still be read. It is harmless on an engine that is closed.
-func (e *Engine) Close(ctx context.Context) error {
-	drain := func(ms C.uint32_t) {
-		e.with(func() C.lb_status { return C.lb_engine_close(e.c, ms) })
-	}
+func (e *Engine) Close(ctx context.Context) (err error) {
+	drain := func(ms C.uint32_t) { e.with(func() C.lb_status { return C.lb_engine_close(e.c, ms) }) }
 	drain(math.MaxUint32)
-	var err error
 	select {
 	case <-e.closed:
 	case <-ctx.Done():
@@ -201,9 +171,7 @@ func (e *Engine) Close(ctx context.Context) error {
 	}
 	e.life.Lock()
 	defer e.life.Unlock()
-	C.lb_queue_close(e.queue)
-	C.lb_engine_free(e.c)
-	e.c, e.queue = nil, nil
+	e.free()
 	return err
 }
 
@@ -215,35 +183,30 @@ func (e *Engine) Configure(config Document) error {
 		return err
 	}
 	failure := newFailure()
-	return failure.of(e.with(func() C.lb_status {
-		return C.lb_engine_configure(e.c, chars(document), C.size_t(len(document)), &failure.c)
-	}))
+	return failed(e.with(func() C.lb_status {
+		return C.lb_engine_configure(e.c, chars(document), C.size_t(len(document)), failure)
+	}), failure)
 }
 
 // Mark takes a deployment out for so long, or, with 0, back in at once with all that was held against it forgotten. An
 // empty model is all of its models.
 func (e *Engine) Mark(deployment, model string, out time.Duration) error {
 	failure := newFailure()
-	return failure.of(e.with(func() C.lb_status {
+	return failed(e.with(func() C.lb_status {
 		name, nameLen := text(deployment)
 		of, ofLen := text(model)
-		return C.lb_engine_mark(e.c, name, nameLen, of, ofLen, C.uint64_t(milliseconds(out)), &failure.c)
-	}))
+		return C.lb_engine_mark(e.c, name, nameLen, of, ofLen, C.uint64_t(milliseconds(out)), failure)
+	}), failure)
 }
 
 // Address is where a listener is bound, as "host:port"; "" is the first.
 func (e *Engine) Address(listener string) (string, error) {
 	out := make([]byte, 512)
-	var size C.int32_t
-	status := e.with(func() C.lb_status {
+	size := e.with(func() C.lb_status {
 		name, nameLen := text(listener)
-		size = C.lb_engine_address(e.c, name, nameLen, chars(out), C.size_t(len(out)))
-		return min(C.lb_status(size), 0)
+		return C.lb_engine_address(e.c, name, nameLen, chars(out), C.size_t(len(out)))
 	})
-	if status != C.LB_OK {
-		return "", statusError(status)
-	}
-	return string(out[:min(int(size), len(out)-1)]), nil
+	return string(out[:max(size, 0)]), failed(min(size, C.LB_OK), nil)
 }
 
 // Stats is a snapshot as JSON; "" once the engine is closed.
@@ -255,9 +218,7 @@ func (e *Engine) Metrics() string { return e.snapshot(1) }
 func (e *Engine) snapshot(format C.uint32_t) (out string) {
 	e.with(func() C.lb_status {
 		var size C.size_t
-		if c := C.lb_engine_stats(e.c, format, &size); c != nil {
-			out = owned(c, size)
-		}
+		out = owned(C.lb_engine_stats(e.c, format, &size), size)
 		return C.LB_OK
 	})
 	return out

@@ -1,14 +1,13 @@
 package lb
 
 /*
-#include "shim.h"
+#include <lb.h>
 */
 import "C"
 
 import (
 	"context"
 	"time"
-	"unsafe"
 )
 
 // An Error is how a call ended that did not end well, or why a function did nothing. Its texts are the core's. Find it
@@ -59,43 +58,35 @@ func (s Status) String() string { return C.GoString(C.lb_status_text(C.lb_status
 // Name is the status as lb.h calls it: "DEADLINE".
 func (s Status) Name() string { return C.GoString(C.lb_status_name(C.lb_status(s))) }
 
-type failure struct{ c C.lb_error }
+func newFailure() *C.lb_error { return &C.lb_error{struct_size: C.sizeof_lb_error} }
 
-func newFailure() *failure {
-	return &failure{C.lb_error{struct_size: C.sizeof_lb_error}}
-}
-
-// of is nil for success.
-func (f *failure) of(status C.lb_status) error {
+// failed is nil for success; a failure that was not filled says nothing.
+func failed(status C.lb_status, failure *C.lb_error) error {
 	if status == C.LB_OK {
 		return nil
 	}
-	return &Error{Status: Status(status), Where: C.GoString(&f.c.where[0]), Message: C.GoString(&f.c.message[0])}
-}
-
-func statusError(status C.lb_status) error {
-	if status == C.LB_OK {
-		return nil
+	err := &Error{Status: Status(status)}
+	if failure != nil && failure.status == status {
+		err.Where, err.Message = C.GoString(&failure.where[0]), C.GoString(&failure.message[0])
 	}
-	return &Error{Status: Status(status)}
+	return err
 }
 
 func eventText(event *C.lb_event, field C.uint32_t) string {
 	var at *C.char
 	var size C.size_t
-	if C.lb_event_text(event, field, &at, &size) == 0 {
-		return ""
-	}
+	C.lb_event_text(event, field, &at, &size)
 	return C.GoStringN(at, C.int(size))
 }
 
+// eventNumber is 0 for a field that the event has not.
 func eventNumber(event *C.lb_event, field C.uint32_t) uint64 {
 	var value C.uint64_t
 	C.lb_event_u64(event, field, &value)
 	return uint64(value)
 }
 
-// errorOf is what an event of kind DONE or ATTEMPT says.
+// errorOf is what an event of kind DONE says.
 func errorOf(event *C.lb_event) *Error {
 	return &Error{
 		Status:     Status(event.status),
@@ -105,8 +96,4 @@ func errorOf(event *C.lb_event) *Error {
 		Upstream:   eventText(event, fieldUpstream),
 		RequestID:  eventText(event, fieldRequestID),
 	}
-}
-
-func bytesOf(event *C.lb_event) []byte {
-	return unsafe.Slice((*byte)(event.data), int(event.size))
 }

@@ -47,30 +47,6 @@ func Example() {
 	// Output: echo says tok 0 tok 1 tok 2
 }
 
-func ExampleEngine_Stream() {
-	engine, err := lb.Open(config, nil)
-	if err != nil {
-		panic(err)
-	}
-	defer engine.Close(context.Background())
-	stream, err := engine.Stream(ask(context.Background(), true))
-	if err != nil {
-		panic(err)
-	}
-	defer stream.Close()
-	for stream.Next() {
-		var event struct {
-			Choices []struct{ Delta struct{ Content string } }
-		}
-		json.Unmarshal(stream.Data(), &event)
-		if len(event.Choices) > 0 {
-			fmt.Print(event.Choices[0].Delta.Content)
-		}
-	}
-	fmt.Println(stream.Err())
-	// Output: tok 0 tok 1 tok 2 <nil>
-}
-
 func ExampleError() {
 	engine, err := lb.Open(lb.Text("deployments: [{name: gone, url: 'http://127.0.0.1:1/v1', models: [gpt-4o-mini]}]"), nil)
 	if err != nil {

@@ -287,6 +287,21 @@ func TestRequestBodies(t *testing.T) {
 	}
 }
 
+// No value can bring a field of its own.
+func TestFields(t *testing.T) {
+	m := startMock(t, `{}`)
+	e := open(t, over(m), nil)
+	request := chat(context.Background(), "m", false)
+	request.Header.Set("X-Title", "a\r\nx-evil: 1\nx-worse: 2")
+	request.Header["X-Bad\r\nx-evil"] = []string{"3"}
+	request.Header["X-Two"] = []string{"one", "two"}
+	ask(t, e, request)
+	got := m.journal(t).Calls[0].Headers
+	if got["x-title"] != "a  x-evil: 1 x-worse: 2" || got["x-evil"] != "" || got["x-worse"] != "" || !strings.Contains(got["x-two"], "two") {
+		t.Error(got)
+	}
+}
+
 type failing struct{ at io.Reader }
 
 func (f failing) Read(p []byte) (int, error) {
@@ -410,10 +425,5 @@ func TestStableMemory(t *testing.T) {
 	if after > before+(16<<20) {
 		t.Error("memory has grown")
 	}
-	e.mu.Lock()
-	if left := len(e.calls) - 1 - len(e.free); left != 0 || len(e.calls) > 200 {
-		t.Error(left, len(e.calls))
-	}
-	e.mu.Unlock()
 	eventually(t, func() bool { return runtime.NumGoroutine() <= goroutines })
 }
