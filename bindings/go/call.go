@@ -24,12 +24,8 @@ import (
 	"unsafe"
 )
 
-const (
-	// What is read of a request body at a time, and what is handed over whole: as much as the engine reads at a time.
-	piece = 64 << 10
-	// What a buffer of a body may keep when nothing is in it: one page.
-	kept = 4 << 10
-)
+// What is read of a request body at a time, and what is handed over whole: as much as the engine reads at a time.
+const piece = 64 << 10
 
 // CallOptions are what one call asks for beyond its request; see [WithCallOptions].
 type CallOptions struct {
@@ -70,15 +66,26 @@ type call struct {
 	code   int
 	head   string
 	window uint64
-	data   bytes.Buffer // Delivered, and not yet read.
-	owed   uint64       // Read, and not yet credited.
-	err    error        // Once it has ended, or was given up: io.EOF or an *Error.
+	data   *bytes.Buffer // Delivered, and not yet read; nil when there is nothing, so that a stream that waits holds none.
+	owed   uint64        // Read, and not yet credited.
+	err    error         // Once it has ended, or was given up: io.EOF or an *Error.
 }
 
 func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:
+	}
+}
+
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// drop gives the buffer back.
+func (c *call) drop() {
+	if c.data != nil {
+		c.data.Reset()
+		buffers.Put(c.data)
+		c.data = nil
 	}
 }
 
@@ -90,7 +97,10 @@ func (c *call) take(events []C.lb_event) {
 		case eventHead:
 			c.code, c.head, c.window = int(event.code), string(bytesOf(event)), eventNumber(event, fieldWindowBytes)
 		case eventData:
-			if c.err == nil {
+			if c.data == nil && c.err == nil {
+				c.data = buffers.Get().(*bytes.Buffer)
+			}
+			if c.data != nil {
 				c.data.Write(bytesOf(event))
 			}
 		case eventRoom:
@@ -136,7 +146,8 @@ func (c *call) give(err error) {
 	c.mu.Lock()
 	ended := c.err != nil
 	if !ended {
-		c.err, c.data = err, bytes.Buffer{}
+		c.err = err
+		c.drop()
 	}
 	c.mu.Unlock()
 	if !ended {
@@ -313,15 +324,16 @@ func (b *body) Read(p []byte) (int, error) {
 		var credit uint64
 		var err error
 		c.mu.Lock()
-		n, _ := c.data.Read(p)
-		c.owed += uint64(n)
-		if c.data.Len() == 0 {
-			err = c.err
-			if c.data.Cap() > kept {
-				c.data = bytes.Buffer{}
-			}
+		n := 0
+		if c.data != nil {
+			n, _ = c.data.Read(p)
 		}
-		if c.err == nil && 2*c.owed >= c.window { // By half windows: nothing stops, and few calls are made.
+		if c.data == nil || c.data.Len() == 0 {
+			err = c.err
+			c.drop()
+		}
+		c.owed += uint64(n)
+		if c.err == nil && c.owed > 0 && 2*c.owed >= c.window { // By half windows: nothing stops, and few calls are made.
 			credit, c.owed = c.owed, 0
 		}
 		c.mu.Unlock()

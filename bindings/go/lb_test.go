@@ -163,6 +163,9 @@ func TestSlowReader(t *testing.T) {
 	held := func() int {
 		c.mu.Lock()
 		defer c.mu.Unlock()
+		if c.data == nil {
+			return 0
+		}
 		return c.data.Len()
 	}
 	eventually(t, func() bool { return held() >= 4096 })
