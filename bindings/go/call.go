@@ -6,7 +6,6 @@ package lb
 import "C"
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -14,7 +13,6 @@ import (
 	"io"
 	"math"
 	"net/http"
-	"net/textproto"
 	"runtime"
 	"runtime/cgo"
 	"strconv"
@@ -182,7 +180,7 @@ func (e *Engine) RoundTrip(request *http.Request) (*http.Response, error) {
 		c.mu.Unlock()
 		switch {
 		case code != 0:
-			return c.response(request, err != nil)
+			return c.response(request, err != nil), nil
 		case err != nil:
 			c.stop()
 			return nil, err
@@ -292,17 +290,17 @@ func (c *call) send() {
 	}
 }
 
-func (c *call) response(request *http.Request, ended bool) (*http.Response, error) {
-	lines := c.head + "\r\n"
-	fields, err := textproto.NewReader(bufio.NewReaderSize(strings.NewReader(lines), len(lines))).ReadMIMEHeader()
-	if err != nil {
-		err = &Error{Status: StatusInternal, cause: err}
-		c.give(err)
-		return nil, err
+func (c *call) response(request *http.Request, ended bool) *http.Response {
+	fields := make(http.Header, strings.Count(c.head, "\n"))
+	for rest := c.head; rest != ""; {
+		var line string
+		line, rest, _ = strings.Cut(rest, "\r\n")
+		name, value, _ := strings.Cut(line, ": ")
+		fields.Add(name, value)
 	}
 	left := &body{c}
 	response := &http.Response{Status: strconv.Itoa(c.code) + " " + http.StatusText(c.code), StatusCode: c.code,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: request, Header: http.Header(fields), ContentLength: -1,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: request, Header: fields, ContentLength: -1,
 		Body: left}
 	if length, err := strconv.ParseInt(response.Header.Get("Content-Length"), 10, 64); err == nil {
 		response.ContentLength = length
@@ -312,7 +310,7 @@ func (c *call) response(request *http.Request, ended bool) (*http.Response, erro
 	} else {
 		runtime.SetFinalizer(left, (*body).Close)
 	}
-	return response, nil
+	return response
 }
 
 // body is a response's body. One that is forgotten is cancelled when it is collected.

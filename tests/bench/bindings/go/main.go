@@ -39,14 +39,20 @@ var (
 	streams  = flag.Int("streams", 320, "of a round of streamed calls")
 	events   = flag.Int("events", 1000, "of a stream")
 	memory   = flag.Int("memory", 1000, "streams that are held open at once")
-	profile  = flag.String("only", "", "a case, and a side: for profiles")
+	only     = flag.String("case", "", "only that one")
+	alone    = flag.String("side", "", "only that one: for profiles")
 )
 
 func main() {
 	flag.Parse()
 	mock := startMock()
 	defer mock.stop()
-	sides := []side{direct(mock.url), through(mock.url)}
+	var sides []side
+	for _, s := range []side{direct(mock.url), through(mock.url)} {
+		if *alone == "" || *alone == s.name {
+			sides = append(sides, s)
+		}
+	}
 	for _, c := range []workload{
 		{name: "plain", model: "plain", count: *requests},
 		{name: "body 2 KiB", model: "large", count: *requests},
@@ -54,11 +60,11 @@ func main() {
 		{name: "stream of 20", model: "short", stream: true, count: *requests / 4, events: 20},
 		{name: "stream with gaps", model: "paced", stream: true, count: *streams / 2, events: 200},
 	} {
-		if *profile == "" || strings.HasPrefix(*profile, c.name) {
+		if *only == "" || *only == c.name {
 			c.measure(sides)
 		}
 	}
-	if *profile == "" || *profile == "memory" {
+	if *only == "" || *only == "memory" {
 		for _, s := range sides {
 			hold(s)
 		}
@@ -106,9 +112,6 @@ func (w workload) measure(sides []side) {
 	all := make([]figures, len(sides))
 	for round := -1; round < *rounds; round++ {
 		for i, s := range sides {
-			if *profile != "" && !strings.HasSuffix(*profile, s.name) {
-				continue
-			}
 			got := w.round(s)
 			if round < 0 {
 				continue // Connections and caches are warm behind it.
@@ -132,7 +135,7 @@ func (w workload) measure(sides []side) {
 			}
 		}
 	}
-	if *profile == "" {
+	if len(sides) == 2 {
 		ratios := make([]float64, *rounds)
 		for i := range ratios {
 			ratios[i] = all[1].cpu[i] / all[0].cpu[i]
