@@ -10,7 +10,6 @@ import (
 	"math"
 	"net/http"
 	"runtime"
-	"sync"
 	"time"
 )
 
@@ -18,8 +17,8 @@ import (
 // has no goroutine and no socket, and is safe for use by any number of goroutines.
 type Balancer struct {
 	start time.Time // Its clock counts from a second before.
-	life  sync.RWMutex
-	c     *C.lb_balancer
+	door
+	c *C.lb_balancer
 }
 
 // BalancerOptions are of a [Balancer]; nil and the zero value are the core's defaults.
@@ -96,21 +95,12 @@ func OpenBalancer(config Document, options *BalancerOptions) (*Balancer, error) 
 
 func (b *Balancer) now() C.uint64_t { return C.uint64_t(time.Since(b.start)) }
 
-func (b *Balancer) with(f func() C.lb_status) C.lb_status {
-	b.life.RLock()
-	defer b.life.RUnlock()
-	if b.c == nil {
-		return C.LB_CLOSED
-	}
-	return f()
-}
-
 // Close frees the balancer with its open picks.
 func (b *Balancer) Close() error {
 	b.life.Lock()
 	defer b.life.Unlock()
 	C.lb_balancer_free(b.c)
-	b.c = nil
+	b.c, b.shut = nil, true
 	return nil
 }
 

@@ -162,7 +162,7 @@ func (c *call) give(err error) {
 // An error is an *[Error]; answers of upstreams are answers, whatever their status.
 func (e *Engine) RoundTrip(request *http.Request) (*http.Response, error) {
 	ctx := request.Context()
-	c := &call{engine: e, changed: make(chan struct{}, 1)}
+	c := &call{engine: e, changed: make(chan struct{}, 1), stop: unwatched}
 	streamed, err := c.start(request)
 	if request.Body != nil && (!streamed || err != nil) {
 		request.Body.Close()
@@ -173,7 +173,9 @@ func (e *Engine) RoundTrip(request *http.Request) (*http.Response, error) {
 	if streamed {
 		go c.send()
 	}
-	c.stop = context.AfterFunc(ctx, func() { c.give(ofContext(ctx)) })
+	if ctx.Done() != nil {
+		c.stop = context.AfterFunc(ctx, func() { c.give(ofContext(ctx)) })
+	}
 	for {
 		c.mu.Lock()
 		code, err := c.code, c.err
@@ -188,6 +190,8 @@ func (e *Engine) RoundTrip(request *http.Request) (*http.Response, error) {
 		<-c.changed
 	}
 }
+
+func unwatched() bool { return false }
 
 // ofContext is the error of a context that has ended.
 func ofContext(ctx context.Context) error {
@@ -255,7 +259,9 @@ func (s *scratch) write(request *http.Request, streamed bool) {
 	if method == "" {
 		method = http.MethodGet
 	}
-	fmt.Fprintf(&s.head, "%s %s HTTP/1.1\r\n", method, request.URL.RequestURI())
+	for _, part := range [...]string{method, " ", request.URL.RequestURI(), " HTTP/1.1\r\n"} {
+		s.head.WriteString(part)
+	}
 	request.Header.Write(&s.head)
 	if streamed && request.ContentLength > 0 {
 		fmt.Fprintf(&s.head, "content-length: %d\r\n", request.ContentLength)
@@ -291,19 +297,23 @@ func (c *call) send() {
 }
 
 func (c *call) response(request *http.Request, ended bool) *http.Response {
-	fields := make(http.Header, strings.Count(c.head, "\n"))
-	for rest := c.head; rest != ""; {
-		var line string
-		line, rest, _ = strings.Cut(rest, "\r\n")
+	lines := strings.Split(c.head, "\r\n") // The last is empty. In its place are the values, one after the other.
+	fields := make(http.Header, len(lines)-1)
+	for i, line := range lines[:len(lines)-1] {
 		name, value, _ := strings.Cut(line, ": ")
-		fields.Add(name, value)
+		name, lines[i] = http.CanonicalHeaderKey(name), value
+		if fields[name] == nil {
+			fields[name] = lines[i : i+1 : i+1]
+		} else {
+			fields[name] = append(fields[name], value)
+		}
 	}
 	left := &body{c}
 	response := &http.Response{Status: strconv.Itoa(c.code) + " " + http.StatusText(c.code), StatusCode: c.code,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: request, Header: fields, ContentLength: -1,
 		Body: left}
-	if length, err := strconv.ParseInt(response.Header.Get("Content-Length"), 10, 64); err == nil {
-		response.ContentLength = length
+	if length := fields["Content-Length"]; length != nil {
+		response.ContentLength, _ = strconv.ParseInt(length[0], 10, 64) // The core has read it, too.
 	}
 	if ended {
 		c.stop() // Nothing is left to cancel.
@@ -345,10 +355,12 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 }
 
+var errLeft = &Error{Status: StatusCancelled}
+
 // Close cancels the call if it has not ended.
 func (b *body) Close() error {
 	runtime.SetFinalizer(b, nil)
 	b.call.stop()
-	b.call.give(&Error{Status: StatusCancelled})
+	b.call.give(errLeft)
 	return nil
 }

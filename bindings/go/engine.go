@@ -36,9 +36,24 @@ type Engine struct {
 	log    func(level slog.Level, line string)
 	closed chan struct{} // By the pump, after its last event.
 
-	life  sync.RWMutex // Held while C has the two below.
+	door
 	c     *C.lb_engine
 	queue *C.lb_queue
+}
+
+// A door is held open while C works behind it, and shut before what is there is freed.
+type door struct {
+	life sync.RWMutex
+	shut bool
+}
+
+func (d *door) with(f func() C.lb_status) C.lb_status {
+	d.life.RLock()
+	defer d.life.RUnlock()
+	if d.shut {
+		return C.LB_CLOSED
+	}
+	return f()
 }
 
 var _ http.RoundTripper = (*Engine)(nil)
@@ -83,9 +98,11 @@ func Open(config Document, options *Options) (*Engine, error) {
 }
 
 func (e *Engine) free() {
+	e.life.Lock()
+	defer e.life.Unlock()
 	C.lb_queue_close(e.queue)
 	C.lb_engine_free(e.c)
-	e.c, e.queue = nil, nil
+	e.c, e.queue, e.shut = nil, nil, true
 }
 
 // startPump gives netpoll a descriptor of its own: the queue closes its one itself.
@@ -147,16 +164,6 @@ func (e *Engine) pump(bell *os.File, conn syscall.RawConn) {
 	}
 }
 
-// with runs f while the engine is there.
-func (e *Engine) with(f func() C.lb_status) C.lb_status {
-	e.life.RLock()
-	defer e.life.RUnlock()
-	if e.c == nil {
-		return C.LB_CLOSED
-	}
-	return f()
-}
-
 // Close stops taking calls and waits for those in flight; when ctx ends before they do, they are cancelled, and its
 // error is returned. What was delivered can still be read. It is harmless on an engine that is closed.
 func (e *Engine) Close(ctx context.Context) (err error) {
@@ -169,8 +176,6 @@ func (e *Engine) Close(ctx context.Context) (err error) {
 		drain(0)
 		<-e.closed
 	}
-	e.life.Lock()
-	defer e.life.Unlock()
 	e.free()
 	return err
 }
