@@ -2,7 +2,7 @@
 
 package lb
 
-// The archive stands in native/GOOS_GOARCH, or where CGO_LDFLAGS says; the header beside it, or where CGO_CFLAGS says.
+// The archive stands in native/GOOS_GOARCH, or where CGO_LDFLAGS says; the header in native, or where CGO_CFLAGS says.
 
 // #cgo CFLAGS: -DLB_STATIC -I${SRCDIR}/native
 // #cgo linux,amd64 LDFLAGS: -L${SRCDIR}/native/linux_amd64

@@ -1,4 +1,4 @@
-module lb.example/first_token
+module lb.example/examples
 
 go 1.21
 

@@ -161,7 +161,8 @@ static void take(const lb_event *event) {
       memcpy(call->data + call->size, event->data, event->size);
       call->size += event->size;
       if (call->event_count == call->event_room)
-        call->events = realloc(call->events, (call->event_room = 2 * call->event_room + 64) * sizeof *call->events);
+        call->events =
+            realloc(call->events, (call->event_room = 2 * call->event_room + 64) * sizeof *call->events);
       call->events[call->event_count++] = event->size;
       break;
     case LB_EVENT_ATTEMPT:
@@ -519,6 +520,7 @@ int main(void) {
   }
   for (size_t i = 0; i < COUNT(engines); i++) free_engine(&engines[i]);
   for (size_t i = 0; i < COUNT(balancers); i++) lb_balancer_free(balancers[i].balancer);
-  for (size_t i = 0; i < COUNT(calls); i++) free(calls[i].head), free(calls[i].data), free(calls[i].body), free(calls[i].events);
+  for (size_t i = 0; i < COUNT(calls); i++)
+    free(calls[i].head), free(calls[i].data), free(calls[i].body), free(calls[i].events);
   return 0;
 }

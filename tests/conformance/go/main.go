@@ -109,18 +109,9 @@ type call struct {
 	cancel   context.CancelFunc
 	begun    chan struct{}
 	response *http.Response
-	stream   *lb.Stream
 	err      error
 	done     chan lb.Done
-	attempts []string
 	sent     atomic.Int64
-}
-
-func (c *call) body() io.ReadCloser {
-	if c.stream != nil {
-		return c.stream.Response.Body
-	}
-	return c.response.Body
 }
 
 // source is a request body that comes in pieces.
@@ -151,14 +142,9 @@ func (d *driver) call(w words) string {
 	var ctx context.Context
 	ctx, c.cancel = context.WithCancel(context.Background())
 	options := lb.CallOptions{WindowBytes: w.number("window"), OnDone: func(done lb.Done) { c.done <- done }}
-	if w.get("attempts") == "yes" {
-		options.OnAttempt = func(err *lb.Error) {
-			c.attempts = append(c.attempts, fmt.Sprintf("%s:%d", err.Status.Name(), err.Code))
-		}
-	}
 	ctx = lb.WithCallOptions(ctx, options)
 	if ms := w.number("deadline_ms"); ms > 0 {
-		ctx, _ = context.WithTimeout(ctx, time.Duration(ms)*time.Millisecond)
+		ctx, c.cancel = context.WithTimeout(ctx, time.Duration(ms)*time.Millisecond)
 	}
 	body := w.get("body") + strings.Repeat("x", w.number("fill")) + w.get("tail")
 	request, err := http.NewRequestWithContext(ctx, "POST", "http://lb"+w.get("path"), strings.NewReader(body))
@@ -179,11 +165,7 @@ func (d *driver) call(w words) string {
 	engine := d.engines[w.get("engine")]
 	go func() {
 		defer close(c.begun)
-		if w.get("delivery") == "events" {
-			c.stream, c.err = engine.Stream(request)
-		} else {
-			c.response, c.err = engine.RoundTrip(request)
-		}
+		c.response, c.err = engine.RoundTrip(request)
 	}()
 	return "ok"
 }
@@ -192,13 +174,9 @@ func (d *driver) head(c *call, w words) string {
 	if c.err != nil {
 		return failed(c.err)
 	}
-	response := c.response
-	if c.stream != nil {
-		response = c.stream.Response
-	}
-	pairs := []any{"code", response.StatusCode}
+	pairs := []any{"code", c.response.StatusCode}
 	for _, name := range strings.Split(w.get("show"), ",") {
-		if value := response.Header.Get(name); value != "" {
+		if value := c.response.Header.Get(name); value != "" {
 			pairs = append(pairs, name, value)
 		}
 	}
@@ -217,24 +195,15 @@ func (d *driver) take(c *call, w words) string {
 	} else if c.err != nil {
 		return failed(c.err)
 	}
-	switch w.name {
-	case "read":
+	if w.name == "read" {
 		data := make([]byte, w.number("bytes"))
-		n, err := io.ReadFull(c.body(), data)
+		n, err := io.ReadFull(c.response.Body, data)
 		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 			return failed(err)
 		}
 		return line("data", "bytes", n, "fnv", sum(data[:n]))
-	case "event":
-		if c.stream.Next() {
-			return line("event", "bytes", len(c.stream.Data()), "fnv", sum(c.stream.Data()))
-		}
-		if err := c.stream.Err(); err != nil {
-			return failed(err)
-		}
-		return "end"
 	}
-	data, err := io.ReadAll(c.body())
+	data, err := io.ReadAll(c.response.Body)
 	if err != nil {
 		return failed(err, "bytes", len(data))
 	}
@@ -261,21 +230,16 @@ func (d *driver) ofCall(w words) string {
 	switch w.name {
 	case "head":
 		return d.head(c, w)
-	case "read", "rest", "event":
+	case "read", "rest":
 		return d.take(c, w)
 	case "leave":
-		c.body().Close()
+		c.response.Body.Close()
 		return "ok"
 	case "collect":
-		c.response, c.stream, c.err = nil, nil, &lb.Error{Status: lb.StatusCancelled}
+		c.response, c.err = nil, &lb.Error{Status: lb.StatusCancelled}
 		runtime.GC()
 		runtime.GC()
 		return "ok"
-	case "attempts":
-		if len(c.attempts) == 0 {
-			return "attempts list=-"
-		}
-		return line("attempts", "list", strings.Join(c.attempts, ","))
 	case "done":
 		done := <-c.done
 		if done.Err != nil {
@@ -407,7 +371,7 @@ func (d *driver) do(w words) string {
 
 func main() {
 	d := driver{map[string]*lb.Engine{}, map[string]*call{}, map[string]*lb.Balancer{}, map[string]*lb.Pick{}}
-	fmt.Println("driver lang=go has=events,done,attempts,window,balancer,collect,seed")
+	fmt.Println("driver lang=go has=done,window,balancer,collect,seed")
 	lines := bufio.NewScanner(os.Stdin)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
