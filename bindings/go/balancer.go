@@ -141,13 +141,9 @@ func (b *Balancer) lend(ask *Ask, f func(*C.lb_ask) C.lb_status) C.lb_status {
 	c := C.lb_ask{struct_size: C.sizeof_lb_ask, characters: C.uint64_t(ask.Characters), tokens_in: C.uint64_t(ask.TokensIn),
 		tokens_out_max: C.uint64_t(ask.TokensOutMax), choices: C.uint32_t(ask.Choices), images: C.uint32_t(ask.Images),
 		attempts: C.uint32_t(ask.Attempts), tried_count: C.size_t(len(ask.Tried))}
-	for _, field := range []struct {
-		from string
-		at   **C.char
-		size *C.size_t
-	}{{ask.Model, &c.model, &c.model_len}, {ask.Caller, &c.caller, &c.caller_len}, {ask.Affinity, &c.affinity, &c.affinity_len}} {
-		*field.at, *field.size = pinned(&pin, []byte(field.from))
-	}
+	c.model, c.model_len = pinned(&pin, []byte(ask.Model))
+	c.caller, c.caller_len = pinned(&pin, []byte(ask.Caller))
+	c.affinity, c.affinity_len = pinned(&pin, []byte(ask.Affinity))
 	if len(ask.Tried) > 0 {
 		pin.Pin(&ask.Tried[0])
 		c.tried = (*C.uint32_t)(&ask.Tried[0])

@@ -116,13 +116,7 @@ func (e *Engine) startPump() error {
 	if err != nil {
 		return os.NewSyscallError("dup", err)
 	}
-	bell := os.NewFile(uintptr(fd), "lb-queue")
-	conn, err := bell.SyscallConn()
-	if err != nil {
-		bell.Close()
-		return err
-	}
-	go e.pump(bell, conn)
+	go e.pump(os.NewFile(uintptr(fd), "lb-queue"))
 	return nil
 }
 
@@ -131,9 +125,10 @@ type batch [256]C.lb_event
 
 // pump takes all events, in batches, into the buffers of their calls. It waits for nothing but the queue: what a call
 // may hold is bounded by its window.
-func (e *Engine) pump(bell *os.File, conn syscall.RawConn) {
+func (e *Engine) pump(bell *os.File) {
 	defer close(e.closed)
 	defer bell.Close()
+	conn, _ := bell.SyscallConn() // It fails for files that are closed.
 	// In memory of C's, which cgo need not look through.
 	events := (*batch)(C.calloc(1, C.size_t(unsafe.Sizeof(batch{}))))
 	defer C.free(unsafe.Pointer(events))
@@ -144,20 +139,17 @@ func (e *Engine) pump(bell *os.File, conn syscall.RawConn) {
 	}
 	for conn.Read(poll) == nil && count > 0 {
 		for rest := events[:count]; len(rest) > 0; {
-			n := 1
-			for n < len(rest) && rest[n].user_data == rest[0].user_data {
+			first, n := &rest[0], 1
+			for first.user_data != 0 && n < len(rest) && rest[n].user_data == first.user_data {
 				n++
 			}
-			switch first := &rest[0]; {
-			case first.user_data != 0:
+			switch {
+			case first.user_data != 0: // A run of one call.
 				cgo.Handle(first.user_data).Value().(*call).take(rest[:n])
 			case first.kind == eventClosed:
 				return
 			case first.kind == eventLog && e.log != nil:
-				n = 1
 				e.log(slog.Level(12-4*int(first.code)), string(bytesOf(first)))
-			default:
-				n = 1
 			}
 			rest = rest[n:]
 		}
