@@ -252,7 +252,7 @@ func (c *call) start(request *http.Request) (streamed bool, err error) {
 	return streamed, failed(status, s.failure)
 }
 
-// write prints the head. The package http leaves no field out of which two could be made.
+// write prints the head. Names that are not valid, and line breaks in values, Header.Write leaves out.
 func (s *scratch) write(request *http.Request, streamed bool) {
 	s.head.Reset()
 	method := request.Method
