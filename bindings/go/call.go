@@ -13,7 +13,6 @@ import (
 	"io"
 	"math"
 	"net/http"
-	"runtime"
 	"runtime/cgo"
 	"strconv"
 	"strings"
@@ -156,6 +155,13 @@ func (c *call) give(err error) {
 		c.shut.Do(func() { c.source.Close() })
 		signal(c.room)
 	}
+}
+
+var errLeft = &Error{Status: StatusCancelled}
+
+func (c *call) leave() {
+	c.stop()
+	c.give(errLeft)
 }
 
 // RoundTrip sends a request through the engine. Its URL matters by its path only: where it goes is the engine's choice.
@@ -308,7 +314,7 @@ func (c *call) response(request *http.Request, ended bool) *http.Response {
 			fields[name] = append(fields[name], value)
 		}
 	}
-	left := &body{c}
+	left := &body{call: c}
 	response := &http.Response{Status: strconv.Itoa(c.code) + " " + http.StatusText(c.code), StatusCode: c.code,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: request, Header: fields, ContentLength: -1,
 		Body: left}
@@ -318,13 +324,16 @@ func (c *call) response(request *http.Request, ended bool) *http.Response {
 	if ended {
 		c.stop() // Nothing is left to cancel.
 	} else {
-		runtime.SetFinalizer(left, (*body).Close)
+		left.guard = onCollected(left)
 	}
 	return response
 }
 
 // body is a response's body. One that is forgotten is cancelled when it is collected.
-type body struct{ call *call }
+type body struct {
+	call  *call
+	guard guard
+}
 
 func (b *body) Read(p []byte) (int, error) {
 	c := b.call
@@ -355,12 +364,9 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 }
 
-var errLeft = &Error{Status: StatusCancelled}
-
 // Close cancels the call if it has not ended.
 func (b *body) Close() error {
-	runtime.SetFinalizer(b, nil)
-	b.call.stop()
-	b.call.give(errLeft)
+	b.guard.Stop()
+	b.call.leave()
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"math"
 	"net/http"
 	"os"
+	"runtime"
 	"runtime/cgo"
 	"sync"
 	"syscall"
@@ -153,6 +154,7 @@ func (e *Engine) pump(bell *os.File) {
 			}
 			rest = rest[n:]
 		}
+		runtime.Gosched() // Those that were waiting go first; meanwhile more events come, and the bell need not ring.
 	}
 }
 
