@@ -137,7 +137,8 @@ static void take_done(Call *call, const lb_event *event) {
   call->code = event->code;
   for (uint32_t field = 1; field <= LB_FIELD_RETRY_AFTER_MS; field++)
     call->known[field] = lb_event_u64(event, field, &call->numbers[field]);
-  if (lb_event_text(event, LB_FIELD_UPSTREAM, &text, &size)) snprintf(call->upstream, sizeof call->upstream, "%s", text);
+  if (lb_event_text(event, LB_FIELD_UPSTREAM, &text, &size))
+    snprintf(call->upstream, sizeof call->upstream, "%s", text);
 }
 
 static void send_piece(Call *call) {
