@@ -1,0 +1,252 @@
+'use strict';
+// Calls in flight: what the engine's events do to them, and what a body takes from them. One drain serves all engines
+// of this thread; a call is known by its slot, from its start until its DONE.
+const native = require('./load.js');
+
+// As lb.h numbers them.
+const EVENT = { ATTEMPT: 1, HEAD: 2, DATA: 3, DONE: 4, LOG: 5, CLOSED: 6, ROOM: 7 };
+const META = 6; // Numbers that drain writes of an event: kind, slot, code, status, at, size.
+const BATCH = 256;
+const SLAB = 65536; // Events' bytes are drained into slabs of this size; what is kept of them is slices.
+// When to credit: lb counts a window, 1024 bytes at least, of which half is never held back; with more at hand, the
+// reader is not up to date anyway, and one crossing serves for many chunks.
+const CREDIT_IDLE = 512;
+const CREDIT_BUSY = 16384;
+
+const camel = (name) => name.toLowerCase().replace(/_(.)/g, (_, letter) => letter.toUpperCase());
+
+/** NAME=VALUE texts of an event, as an object: what is not known is not there. */
+function fieldsOf(bytes) {
+  const fields = {};
+  for (const item of bytes.toString().split('\0')) {
+    const at = item.indexOf('=');
+    if (at < 0) continue;
+    const value = item.slice(at + 1);
+    const name = camel(item.slice(0, at));
+    fields[name] = TEXTS.has(name) ? value : Number(value);
+  }
+  return fields;
+}
+const TEXTS = new Set(['upstream', 'model', 'message', 'requestId', 'trace']);
+
+/** What lb says went wrong. A TypeError, as the standard has it for whatever makes a fetch fail. */
+class LbError extends TypeError {
+  constructor(status, message, where, fields) {
+    const [name, text, retryable] = native.status(status);
+    super(message || text);
+    this.status = name;
+    this.retryable = retryable;
+    if (where) this.where = where;
+    if (fields) for (const key in fields) if (key !== 'message') this[key] = fields[key];
+  }
+}
+Object.defineProperty(LbError.prototype, 'name', { value: 'LbError', writable: true, configurable: true });
+
+const calls = [];           // By slot.
+const engines = new Map();  // By id: what to do with logs, and at CLOSED.
+const meta = new Uint32Array(META * BATCH);
+let slab = Buffer.allocUnsafeSlow(SLAB);
+let used = 0;
+
+class Call {
+  constructor(options) {
+    this.options = options;   // init.lb, if given.
+    this.slot = -1;
+    this.code = 0;
+    this.head = '';
+    this.chunks = [];         // Slices of slabs that nobody has taken: slab, from, to, is it ASCII; four for each.
+    this.next = 0;
+    this.taken = 0;           // Not yet credited.
+    this.ended = false;
+    this.error = undefined;
+    this.onHead = undefined;  // Of the promise of fetch.
+    this.onError = undefined;
+    this.onEvent = undefined; // Of who waits for a chunk, or for room.
+    this.room = false;
+    this.signal = undefined;
+    this.onAbort = undefined;
+    this.stream = undefined;  // Weak: a body that is dropped is to be collected, and the call cancelled.
+  }
+
+  /** Starts it; `body` is a string, a Uint8Array, or undefined. */
+  start(engine, head, body, flags) {
+    const o = this.options;
+    this.slot = o === undefined
+      ? native.start(engine, head, body, 0, flags, 0, 0, 0, 0)
+      : native.start(engine, head, body, DELIVERY[o.delivery] ?? 0, flags | (o.onAttempt ? 1 : 0), o.deadlineMs ?? 0,
+          o.windowBytes ?? 0, o.priority ?? 0, o.onDone ? 1 : 0);
+    calls[this.slot] = this;
+  }
+
+  listen(signal) {
+    this.signal = signal;
+    this.onAbort = () => this.fail(signal.reason);
+    signal.addEventListener('abort', this.onAbort, { once: true });
+  }
+
+  deafen() {
+    this.signal?.removeEventListener('abort', this.onAbort);
+    this.signal = undefined;
+  }
+
+  /** Ends it here and now, for `reason`, whatever has come. */
+  fail(reason) {
+    this.cancel();
+    this.error = reason;
+    this.onError?.(reason);
+    this.stream?.deref()?.error(reason);
+    this.notify();
+  }
+
+  /** Nobody wants the rest. */
+  cancel() {
+    this.deafen();
+    this.chunks.length = this.next = 0;
+    if (this.ended) return;
+    this.ended = true;
+    native.cancel(this.slot);
+  }
+
+  /** The next chunk's place in `chunks`, which is taken; -1: there is none now. */
+  take() {
+    const { chunks, next } = this;
+    if (next === chunks.length) return -1;
+    this.next = next + 4;
+    if (this.ended) return next;
+    this.taken += chunks[next + 2] - chunks[next + 1];
+    if (this.taken >= (this.next === chunks.length ? this.limit() : CREDIT_BUSY)) {
+      native.credit(this.slot, this.taken);
+      this.taken = 0;
+    }
+    return next;
+  }
+
+  limit() {
+    return Math.min(CREDIT_IDLE, (this.options?.windowBytes || 2 * CREDIT_IDLE) / 2);
+  }
+
+  /** After a chunk was used: forgets them when all are. */
+  used() {
+    if (this.next < this.chunks.length) return;
+    this.chunks.length = this.next = 0;
+    if (this.ended) this.deafen();
+  }
+
+  bytes(at) {
+    return this.chunks[at].subarray(this.chunks[at + 1], this.chunks[at + 2]);
+  }
+
+  text(at) {
+    const { chunks } = this;
+    return chunks[at + 3] ? chunks[at].latin1Slice(chunks[at + 1], chunks[at + 2])
+                          : chunks[at].utf8Slice(chunks[at + 1], chunks[at + 2]);
+  }
+
+  wait() {
+    return new Promise((resolve) => { this.onEvent = resolve; });
+  }
+
+  notify() {
+    const { onEvent } = this;
+    if (onEvent === undefined) return;
+    this.onEvent = undefined;
+    onEvent();
+  }
+
+  /** The rest of the body: its chunks, by their places. */
+  async rest() {
+    while (!this.ended) {
+      // Taken, but kept: what is read is consumed, and reading goes on.
+      while (this.take() >= 0);
+      await this.wait();
+    }
+    this.deafen();
+    if (this.error !== undefined) throw this.error;
+  }
+
+  wholeText() {
+    const { chunks } = this;
+    this.deafen();
+    if (chunks.length === 0) return '';
+    if (chunks.length === 4) return withoutMark(this.text(0));
+    return withoutMark(this.wholeBytes().utf8Slice());
+  }
+
+  wholeBytes() {
+    const parts = [];
+    for (let at = 0; at < this.chunks.length; at += 4) parts.push(this.bytes(at));
+    return parts.length === 1 ? parts[0] : Buffer.concat(parts);
+  }
+}
+const DELIVERY = { bytes: 0, events: 1, whole: 2 };
+
+/** UTF-8's byte order mark is no part of the text. */
+const withoutMark = (text) => (text.charCodeAt(0) === 0xfeff ? text.slice(1) : text);
+
+/** Functions of the user's run behind the drain, so that what they throw is nobody else's. */
+const later = (run, ...given) => { if (run) queueMicrotask(() => run(...given)); };
+
+/** What ATTEMPT and DONE say. */
+const outcomeOf = (status, code, fields) => ({ status: native.status(status)[0], ...(code ? { code } : {}), ...fields });
+
+function done(call, status, code, fields) {
+  later(call.options?.onDone, outcomeOf(status, code, fields));
+  if (call.ended) return;
+  call.ended = true;
+  if (status !== 0) {
+    call.error = new LbError(status, fields.message, '', { code, ...fields });
+    call.onError(call.error);
+  }
+  if (call.next === call.chunks.length) call.deafen();
+  call.notify();
+}
+
+/** One event; the calls that have a head with it are added to `heads`. */
+function apply(at, heads) {
+  const kind = meta[at], slot = meta[at + 1], code = meta[at + 2], from = meta[at + 4], to = from + meta[at + 5];
+  if (kind === EVENT.LOG) return later(engines.get(slot)?.log, code, slab.utf8Slice(from, to));
+  if (kind === EVENT.CLOSED) return engines.get(slot)?.closed?.();
+  const call = calls[slot];
+  switch (kind) {
+    case EVENT.DATA:
+      if (call.ended || from === to) return;
+      call.chunks.push(slab, from, to, code === 1);
+      return call.notify();
+    case EVENT.HEAD:
+      if (call.ended) return;
+      call.code = code;
+      call.head = slab.latin1Slice(from, to);
+      return heads.push(call);
+    case EVENT.DONE:
+      calls[slot] = undefined;
+      return done(call, meta[at + 3] | 0, code, from === to ? {} : fieldsOf(slab.subarray(from, to)));
+    case EVENT.ATTEMPT:
+      return later(call.options.onAttempt, outcomeOf(meta[at + 3] | 0, code, fieldsOf(slab.subarray(from, to))));
+    case EVENT.ROOM:
+      call.room = true;
+      return call.notify();
+  }
+}
+
+/** What the threadsafe function calls: all that there is, until lb has seen that nothing is left. */
+function drainAll() {
+  for (;;) {
+    const count = native.drain(meta, slab, used);
+    if (count === 0) return;
+    if (count < 0) {
+      slab = Buffer.allocUnsafeSlow(Math.max(SLAB, -count));
+      used = 0;
+      continue;
+    }
+    const heads = [];
+    const last = (count - 1) * META;
+    for (let at = 0; at <= last; at += META) apply(at, heads);
+    used = meta[last + 4] + meta[last + 5];
+    // Now, as many answers are whole by the end of the batch in which they begin.
+    for (const call of heads) call.onHead(call);
+  }
+}
+
+native.setup(drainAll, LbError);
+
+module.exports = { Call, LbError, engines };
