@@ -1,6 +1,7 @@
 'use strict';
 // Calls in flight: what the engine's events do to them, and what a body takes from them. One drain serves all engines
 // of this thread; a call is known by its slot, from its start until its DONE.
+const { defaultMaxListeners, getMaxListeners, setMaxListeners } = require('node:events');
 const native = require('./load.js');
 
 // As lb.h numbers them.
@@ -12,6 +13,8 @@ const SLAB = 65536; // Events' bytes are drained into slabs of this size; what i
 // reader is not up to date anyway, and one crossing serves for many chunks.
 const CREDIT_IDLE = 512;
 const CREDIT_BUSY = 16384;
+
+const LISTENERS = 1500; // As Node's own fetch has it: many calls on one signal are no leak.
 
 const camel = (name) => name.toLowerCase().replace(/_(.)/g, (_, letter) => letter.toUpperCase());
 
@@ -49,7 +52,8 @@ let slab = Buffer.allocUnsafeSlow(SLAB);
 let used = 0;
 
 class Call {
-  constructor(options) {
+  constructor(client, options) {
+    this.client = client;     // Until its end: an engine with calls in flight is not collected.
     this.options = options;   // init.lb, if given.
     this.slot = -1;
     this.code = 0;
@@ -80,6 +84,7 @@ class Call {
 
   listen(signal) {
     this.signal = signal;
+    if (getMaxListeners(signal) === defaultMaxListeners) setMaxListeners(LISTENERS, signal);
     this.onAbort = () => this.fail(signal.reason);
     signal.addEventListener('abort', this.onAbort, { once: true });
   }
@@ -89,11 +94,18 @@ class Call {
     this.signal = undefined;
   }
 
+  /** The promise of fetch; it is let go, or what it gave would never be collected. */
+  settle(good, value) {
+    const { onHead, onError } = this;
+    this.onHead = this.onError = undefined;
+    (good ? onHead : onError)?.(value);
+  }
+
   /** Ends it here and now, for `reason`, whatever has come. */
   fail(reason) {
     this.cancel();
     this.error = reason;
-    this.onError?.(reason);
+    this.settle(false, reason);
     this.stream?.deref()?.error(reason);
     this.notify();
   }
@@ -190,12 +202,13 @@ const later = (run, ...given) => { if (run) queueMicrotask(() => run(...given));
 const outcomeOf = (status, code, fields) => ({ status: native.status(status)[0], ...(code ? { code } : {}), ...fields });
 
 function done(call, status, code, fields) {
+  call.client = undefined;
   later(call.options?.onDone, outcomeOf(status, code, fields));
   if (call.ended) return;
   call.ended = true;
   if (status !== 0) {
     call.error = new LbError(status, fields.message, '', { code, ...fields });
-    call.onError(call.error);
+    if (call.code === 0) call.settle(false, call.error);
   }
   if (call.next === call.chunks.length) call.deafen();
   call.notify();
@@ -243,7 +256,7 @@ function drainAll() {
     for (let at = 0; at <= last; at += META) apply(at, heads);
     used = meta[last + 4] + meta[last + 5];
     // Now, as many answers are whole by the end of the batch in which they begin.
-    for (const call of heads) call.onHead(call);
+    for (const call of heads) call.settle(true, call);
   }
 }
 

@@ -102,11 +102,10 @@ class Client {
       const { body, signal, place } = request;
       if (signal?.aborted) return Promise.reject(signal.reason);
       const head = `${request.method} ${place.path} HTTP/1.1\r\n${request.lines}`;
-      const call = new Call(init?.lb);
+      const call = new Call(this, init?.lb);
       const streamed = body instanceof ReadableStream;
       call.start(this.#engine, head, streamed ? undefined : body, streamed ? APPEND : 0);
       if (signal) call.listen(signal);
-      call.client = this; // Until its end: an engine with calls is not collected.
       if (streamed) send(call, body);
       return new Promise((resolve, reject) => {
         call.onHead = () => resolve(new FetchResponse(call, place.href));

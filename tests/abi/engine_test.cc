@@ -366,6 +366,7 @@ void test_names(void**) {
                            "\"llhttp\":\"", "\"cjson\":\"", "\"linkage\":\"shared\""})
     assert_non_null(strstr(lb_build_info(), part));
   assert_null(strchr(lb_build_info(), '\n'));
+  assert_ptr_equal(lb_build_info(), lb_build_info());
   assert_non_null(strstr(lb_config_schema(), "\"deployments\""));
   assert_ptr_equal(lb_config_schema(), lb_config_schema());
 }
