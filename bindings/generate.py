@@ -452,12 +452,12 @@ def rust_field(key):
 # --- Node ---
 
 def node_constants(groups):
-    out = f"// {NOTICE.format('include/lb.h')}\n"
+    out = f"'use strict';\n// {NOTICE.format('include/lb.h')}\n"
     for group, constants in groups.items():
         if group == "":
-            out += "".join(f"export const {name} = {value};\n" for name, value, _ in constants)
+            out += "".join(f"exports.{name} = {value};\n" for name, value, _ in constants)
             continue
-        out += f"\nexport const {camel(group.lower())} = Object.freeze({{\n"
+        out += f"\nexports.{camel(group.lower())} = Object.freeze({{\n"
         out += "".join(f"  {name}: {value},{' // ' + comment if comment else ''}\n" for name, value, comment in constants)
         out += "});\n"
     return out

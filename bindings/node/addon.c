@@ -334,6 +334,7 @@ static int put(napi_env env, state *s, engine *e, const lb_event *event, uint32_
   uint32_t at = event->call ? (uint32_t)event->user_data : e->id;
   const void *data = event->data;
   size_t size = event->size;
+  uint64_t window;
   int done = event->kind == LB_EVENT_DONE;
   if (event->kind == LB_EVENT_ATTEMPT || (done && (event->status != LB_OK || s->slots[at].tells))) {
     add_fields(&s->body, event);
@@ -347,6 +348,7 @@ static int put(napi_env env, state *s, engine *e, const lb_event *event, uint32_
   meta[1] = at;
   meta[2] = event->kind == LB_EVENT_DATA ? (uint32_t)is_ascii(to, size) : event->code;
   meta[3] = (uint32_t)event->status;
+  if (event->kind == LB_EVENT_HEAD && lb_event_u64(event, LB_FIELD_WINDOW_BYTES, &window)) meta[3] = (uint32_t)window;
   meta[5] = (uint32_t)size;
   if (done) give_back(s, at);
   if (done || event->kind == LB_EVENT_CLOSED) let_go(env, s);
@@ -354,7 +356,7 @@ static int put(napi_env env, state *s, engine *e, const lb_event *event, uint32_
 }
 
 /* drain(meta, bytes, at) -> count: gives the next events, in `meta` [kind, slot or engine's id, code (of DATA: is it
-   ASCII?), status, at, size] and in `bytes` from `at` on.  0: there are none, and the next one wakes.  Less than 0: so
+   ASCII?), status (of HEAD: the window), at, size] and in `bytes` from `at` on.  0: there are none, and the next one wakes.  Less than 0: so
    many bytes more are needed for the first of them. */
 static napi_value drain(napi_env env, napi_callback_info info) {
   ARGUMENTS(3);

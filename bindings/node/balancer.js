@@ -1,15 +1,15 @@
 'use strict';
 // lb_balancer_*: for those who keep their HTTP client. lb.d.ts says what there is.
 const native = require('./load.js');
+const { Ask, Engine, Known, Next, Outcome } = require('./constants.js');
 
-const SECRETS = 2, RETRY = 1; // LB_ENGINE_SECRETS, LB_ASK_RETRY
-const KINDS = { ok: 0, error: 1, connect: 2, timeout: 3, broken: 4, cancelled: 5, not_sent: 6 }; // LB_OUTCOME_*
-const KNOWN = { tokensIn: 1, tokensOut: 2, tokensCached: 4, firstContentMs: 8 };                 // LB_KNOWN_*
+const KNOWN = { tokensIn: Known.TOKENS_IN, tokensOut: Known.TOKENS_OUT, tokensCached: Known.TOKENS_CACHED,
+                firstContentMs: Known.FIRST_CONTENT };
 
 const textOf = (config) => (typeof config === 'string' ? config : JSON.stringify(config));
 
 /** As the addon takes it. */
-const packed = (ask) => [ask.model, ask.caller ?? '', ask.affinity ?? '', Float64Array.of(ask.retry ? RETRY : 0,
+const packed = (ask) => [ask.model, ask.caller ?? '', ask.affinity ?? '', Float64Array.of(ask.retry ? Ask.RETRY : 0,
   ask.characters ?? 0, ask.tokensIn ?? 0, ask.tokensOutMax ?? 0, ask.choices ?? 0, ask.images ?? 0, ask.attempts ?? 0,
   ask.deadlineMs ?? 0), Uint32Array.from(ask.tried ?? [])];
 
@@ -17,7 +17,7 @@ class Balancer {
   #balancer;
 
   constructor(config, options = {}) {
-    this.#balancer = native.balancerOpen(textOf(config), options.secrets ? SECRETS : 0, options.seed ?? 0,
+    this.#balancer = native.balancerOpen(textOf(config), options.secrets ? Engine.SECRETS : 0, options.seed ?? 0,
       options.picksMax ?? 0);
   }
 
@@ -35,9 +35,9 @@ class Balancer {
     let known = 0;
     for (const name in KNOWN) if (outcome[name] !== undefined) known |= KNOWN[name];
     const [next, outMs] = native.balancerReport(this.#balancer, pick.pick ?? pick, outcome.head ?? '',
-      outcome.body ?? '', Float64Array.of(KINDS[outcome.kind], outcome.httpStatus ?? 0, known, outcome.tokensIn ?? 0,
+      outcome.body ?? '', Float64Array.of(Outcome[outcome.kind.toUpperCase()], outcome.httpStatus ?? 0, known, outcome.tokensIn ?? 0,
         outcome.tokensOut ?? 0, outcome.tokensCached ?? 0, outcome.firstContentMs ?? 0, outcome.delivered ? 1 : 0));
-    return { next: next === 0 ? 'stop' : 'elsewhere', outMs };
+    return { next: next === Next.STOP ? 'stop' : 'elsewhere', outMs };
   }
 
   explain(ask) { return JSON.parse(native.balancerExplain(this.#balancer, packed(ask))); }

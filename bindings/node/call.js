@@ -3,19 +3,15 @@
 // of this thread; a call is known by its slot, from its start until its DONE.
 const { defaultMaxListeners, getMaxListeners, setMaxListeners } = require('node:events');
 const native = require('./load.js');
+const { Call: CallFlag, Deliver, Event, Field } = require('./constants.js');
 
-// As lb.h numbers them.
-const EVENT = { ATTEMPT: 1, HEAD: 2, DATA: 3, DONE: 4, LOG: 5, CLOSED: 6, ROOM: 7 };
 const META = 6; // Numbers that drain writes of an event: kind, slot, code, status, at, size.
 const BATCH = 256;
 const SLAB = 65536; // Events' bytes are drained into slabs of this size; what is kept of them is slices.
-// When to credit: lb counts a window, 1024 bytes at least, of which half is never held back; with more at hand, the
-// reader is not up to date anyway, and one crossing serves for many chunks.
-const CREDIT_IDLE = 512;
-const CREDIT_BUSY = 16384;
 
 const LISTENERS = 1500; // As Node's own fetch has it: many calls on one signal are no leak.
 
+const isText = (name) => Field[name] >= 64;
 const camel = (name) => name.toLowerCase().replace(/_(.)/g, (_, letter) => letter.toUpperCase());
 
 /** NAME=VALUE texts of an event, as an object: what is not known is not there. */
@@ -26,11 +22,10 @@ function fieldsOf(bytes) {
     if (at < 0) continue;
     const value = item.slice(at + 1);
     const name = camel(item.slice(0, at));
-    fields[name] = TEXTS.has(name) ? value : Number(value);
+    fields[name] = isText(item.slice(0, at)) ? value : Number(value);
   }
   return fields;
 }
-const TEXTS = new Set(['upstream', 'model', 'message', 'requestId', 'trace']);
 
 /** What lb says went wrong. A TypeError, as the standard has it for whatever makes a fetch fail. */
 class LbError extends TypeError {
@@ -60,7 +55,8 @@ class Call {
     this.head = '';
     this.chunks = [];         // Slices of slabs that nobody has taken: slab, from, to, is it ASCII; four for each.
     this.next = 0;
-    this.taken = 0;           // Not yet credited.
+    this.taken = 0;           // Not yet credited, up to
+    this.enough = 0;          // half a window.
     this.ended = false;
     this.error = undefined;
     this.onHead = undefined;  // Of the promise of fetch.
@@ -77,7 +73,7 @@ class Call {
     const o = this.options;
     this.slot = o === undefined
       ? native.start(engine, head, body, 0, flags, 0, 0, 0, 0)
-      : native.start(engine, head, body, DELIVERY[o.delivery] ?? 0, flags | (o.onAttempt ? 1 : 0), o.deadlineMs ?? 0,
+      : native.start(engine, head, body, Deliver[(o.delivery ?? 'bytes').toUpperCase()], flags | (o.onAttempt ? CallFlag.ATTEMPTS : 0), o.deadlineMs ?? 0,
           o.windowBytes ?? 0, o.priority ?? 0, o.onDone ? 1 : 0);
     calls[this.slot] = this;
   }
@@ -126,15 +122,11 @@ class Call {
     this.next = next + 4;
     if (this.ended) return next;
     this.taken += chunks[next + 2] - chunks[next + 1];
-    if (this.taken >= (this.next === chunks.length ? this.limit() : CREDIT_BUSY)) {
+    if (this.taken >= this.enough) {
       native.credit(this.slot, this.taken);
       this.taken = 0;
     }
     return next;
-  }
-
-  limit() {
-    return Math.min(CREDIT_IDLE, (this.options?.windowBytes || 2 * CREDIT_IDLE) / 2);
   }
 
   /** After a chunk was used: forgets them when all are. */
@@ -190,7 +182,6 @@ class Call {
     return parts.length === 1 ? parts[0] : Buffer.concat(parts);
   }
 }
-const DELIVERY = { bytes: 0, events: 1, whole: 2 };
 
 /** UTF-8's byte order mark is no part of the text. */
 const withoutMark = (text) => (text.charCodeAt(0) === 0xfeff ? text.slice(1) : text);
@@ -217,25 +208,26 @@ function done(call, status, code, fields) {
 /** One event; the calls that have a head with it are added to `heads`. */
 function apply(at, heads) {
   const kind = meta[at], slot = meta[at + 1], code = meta[at + 2], from = meta[at + 4], to = from + meta[at + 5];
-  if (kind === EVENT.LOG) return later(engines.get(slot)?.log, code, slab.utf8Slice(from, to));
-  if (kind === EVENT.CLOSED) return engines.get(slot)?.closed?.();
+  if (kind === Event.LOG) return later(engines.get(slot)?.log, code, slab.utf8Slice(from, to));
+  if (kind === Event.CLOSED) return engines.get(slot)?.closed?.();
   const call = calls[slot];
   switch (kind) {
-    case EVENT.DATA:
+    case Event.DATA:
       if (call.ended || from === to) return;
       call.chunks.push(slab, from, to, code === 1);
       return call.notify();
-    case EVENT.HEAD:
+    case Event.HEAD:
       if (call.ended) return;
       call.code = code;
+      call.enough = meta[at + 3] / 2;
       call.head = slab.latin1Slice(from, to);
       return heads.push(call);
-    case EVENT.DONE:
+    case Event.DONE:
       calls[slot] = undefined;
       return done(call, meta[at + 3] | 0, code, from === to ? {} : fieldsOf(slab.subarray(from, to)));
-    case EVENT.ATTEMPT:
+    case Event.ATTEMPT:
       return later(call.options.onAttempt, outcomeOf(meta[at + 3] | 0, code, fieldsOf(slab.subarray(from, to))));
-    case EVENT.ROOM:
+    case Event.ROOM:
       call.room = true;
       return call.notify();
   }

@@ -5,9 +5,8 @@ const native = require('./load.js');
 const { Balancer } = require('./balancer.js');
 const { Call, LbError, engines } = require('./call.js');
 const { FetchResponse } = require('./response.js');
+const { Call: CallFlag, Engine, Status } = require('./constants.js');
 
-const SECRETS = 2, NO_LISTEN = 4; // LB_ENGINE_*
-const APPEND = 2;                 // LB_CALL_APPEND
 // RFC 9110, 5.6.2 and 5.5, as fetch checks them. What does not match goes to the standard's own classes, which say why.
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
@@ -87,7 +86,7 @@ class Client {
   #closed;
 
   constructor(config, options = {}) {
-    const flags = (options.secrets ? SECRETS : 0) | (options.listen === false ? NO_LISTEN : 0);
+    const flags = (options.secrets ? Engine.SECRETS : 0) | (options.listen === false ? Engine.NO_LISTEN : 0);
     const [engine, id] = native.open(textOf(config), flags, options.seed ?? 0, options.callsMax ?? 0,
       options.logLevel ?? 0);
     this.#engine = engine;
@@ -104,7 +103,7 @@ class Client {
       const head = `${request.method} ${place.path} HTTP/1.1\r\n${request.lines}`;
       const call = new Call(this, init?.lb);
       const streamed = body instanceof ReadableStream;
-      call.start(this.#engine, head, streamed ? undefined : body, streamed ? APPEND : 0);
+      call.start(this.#engine, head, streamed ? undefined : body, streamed ? CallFlag.APPEND : 0);
       if (signal) call.listen(signal);
       if (streamed) send(call, body);
       return new Promise((resolve, reject) => {
@@ -125,7 +124,7 @@ class Client {
 
   async *#events(held, input, init) {
     const response = await this.fetch(input, { ...init, lb: { ...init?.lb, delivery: 'events' } });
-    if (!response.ok) throw Object.assign(new LbError(UPSTREAM, '', '', { code: response.status }), { response });
+    if (!response.ok) throw Object.assign(new LbError(Status.UPSTREAM, '', '', { code: response.status }), { response });
     const call = held.call = FetchResponse.direct(response);
     try {
       for (;;) {
@@ -165,7 +164,6 @@ class Client {
 
   [Symbol.asyncDispose]() { return this.close(); }
 }
-const UPSTREAM = -39; // LB_UPSTREAM
 
 /** Clients and loops over events that nobody has any more. */
 const leftovers = new FinalizationRegistry((held) => (typeof held === 'number' ? engines.delete(held) : held.call?.cancel()));

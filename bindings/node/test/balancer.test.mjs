@@ -44,7 +44,7 @@ test('limits, marks, other configurations', () => {
     for (const pick of picks) balancer.report(pick, { kind: 'cancelled', delivered: true });
     const wait = balancer.pick({ model: 'm' });
     assert.equal(wait.status, 'LIMITED');
-    assert.ok(wait.waitMs > 0 && wait.waitMs <= 60_000);
+    assert.ok(wait.waitMs > 0 && wait.waitMs < 70_000);
     balancer.configure(two());
     balancer.mark('east', 60_000);
     assert.equal(balancer.pick({ model: 'm' }).deployment, 'west');
