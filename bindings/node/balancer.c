@@ -92,7 +92,8 @@ static lb_ask ask_of(napi_env env, napi_value given, buffer *b, uint64_t now) {
   return ask;
 }
 
-/* balancerPick(balancer, ask) -> [status, pick, target, deployment, url, key, model or null] or [status, waitMs, again] */
+/* balancerPick(balancer, ask) -> [status, pick, target, deployment, url, key, model or null], or
+   [status, waitMs, again] where there is none */
 static napi_value balancer_pick(napi_env env, napi_callback_info info) {
   ARGUMENTS(2);
   uint64_t now = now_ns(CLOCK_MONOTONIC);

@@ -30,7 +30,6 @@ function errorOf(error, bytes) {
     if (error.name === 'AbortError') return `error status=CANCELLED${more}`;
     throw error;
   }
-  if (error.where !== undefined) return `error status=${error.status} where=${escape(error.where)}`;
   const own = error.status === 'CANCELLED' || error.status === 'DEADLINE';
   return `error status=${error.status}${own ? '' : ` code=${error.code ?? 0} retry_after=${yes(error.retryAfterMs !== undefined)}`}${more}`;
 }
@@ -192,6 +191,7 @@ const commands = {
 };
 // Errors of these say no more than their status, or where in the configuration.
 const BRIEF = new Set(['mark', 'address', 'pick', 'report']);
+const CONFIGURE = new Set(['open', 'configure', 'balancer']);
 
 async function answer(line) {
   const [name, ...words] = line.split(' ');
@@ -206,6 +206,7 @@ async function answer(line) {
   try {
     return await commands[name](word);
   } catch (error) {
+    if (CONFIGURE.has(name) && error instanceof LbError) return `error status=${error.status} where=${escape(error.where ?? '')}`;
     if (BRIEF.has(name) && error instanceof LbError) return `error status=${error.status}`;
     try { return errorOf(error); } catch { return `bad ${escape(error.stack ?? error)}`; }
   }

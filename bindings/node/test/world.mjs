@@ -24,6 +24,7 @@ export class Mock {
     const mock = new Mock();
     const text = JSON.stringify({ journal_calls: 4096, ...options });
     mock.child = spawn(process.env.LB, ['mock', '--options', text], { stdio: ['ignore', 'pipe', 'inherit'] });
+    process.on('exit', () => mock.stop());
     for await (const line of createInterface({ input: mock.child.stdout })) {
       mock.origin = line.match(/http:\/\/\S+(?=\/v1)/)[0];
       mock.url = `${mock.origin}/v1`;
