@@ -167,7 +167,8 @@ static napi_value address(napi_env env, napi_callback_info info) {
   char out[512];
   text_of(env, a[1], &s->body);
   int32_t size = lb_engine_address(engine_of(env, a[0])->lb, s->body.data, s->body.size, out, sizeof out);
-  return size < 0 ? fail(env, s, size, NULL) : text(env, out, (size_t)size < sizeof out ? (size_t)size : sizeof out - 1);
+  if (size < 0) return fail(env, s, size, NULL);
+  return text(env, out, (size_t)size < sizeof out ? (size_t)size : sizeof out - 1);
 }
 
 /* stats(engine, format) */
@@ -356,8 +357,8 @@ static int put(napi_env env, state *s, engine *e, const lb_event *event, uint32_
 }
 
 /* drain(meta, bytes, at) -> count: gives the next events, in `meta` [kind, slot or engine's id, code (of DATA: is it
-   ASCII?), status (of HEAD: the window), at, size] and in `bytes` from `at` on.  0: there are none, and the next one wakes.  Less than 0: so
-   many bytes more are needed for the first of them. */
+   ASCII?), status (of HEAD: the window), at, size] and in `bytes` from `at` on.  0: there are none, and the next one
+   wakes.  Less than 0: so many bytes are needed for the first of them. */
 static napi_value drain(napi_env env, napi_callback_info info) {
   ARGUMENTS(3);
   napi_typedarray_type type;

@@ -61,7 +61,8 @@ class Call {
     this.error = undefined;
     this.onHead = undefined;  // Of the promise of fetch.
     this.onError = undefined;
-    this.onEvent = undefined; // Of who waits for a chunk, or for room.
+    this.onEvent = undefined; // Of who waits for a chunk,
+    this.onRoom = undefined;  // and of who sends the request's body.
     this.room = false;
     this.signal = undefined;
     this.onAbort = undefined;
@@ -104,6 +105,7 @@ class Call {
     this.settle(false, reason);
     this.stream?.deref()?.error(reason);
     this.notify();
+    this.hasRoom();
   }
 
   /** Nobody wants the rest. */
@@ -150,11 +152,21 @@ class Call {
     return new Promise((resolve) => { this.onEvent = resolve; });
   }
 
+  waitForRoom() {
+    return new Promise((resolve) => { this.onRoom = resolve; });
+  }
+
   notify() {
     const { onEvent } = this;
     if (onEvent === undefined) return;
     this.onEvent = undefined;
     onEvent();
+  }
+
+  hasRoom() {
+    this.room = true;
+    this.onRoom?.();
+    this.onRoom = undefined;
   }
 
   /** The rest of the body: its chunks, by their places. */
@@ -203,6 +215,7 @@ function done(call, status, code, fields) {
   }
   if (call.next === call.chunks.length) call.deafen();
   call.notify();
+  call.hasRoom();
 }
 
 /** One event; the calls that have a head with it are added to `heads`. */
@@ -228,8 +241,7 @@ function apply(at, heads) {
     case Event.ATTEMPT:
       return later(call.options.onAttempt, outcomeOf(meta[at + 3] | 0, code, fieldsOf(slab.subarray(from, to))));
     case Event.ROOM:
-      call.room = true;
-      return call.notify();
+      return call.hasRoom();
   }
 }
 
@@ -237,7 +249,7 @@ function apply(at, heads) {
 function drainAll() {
   for (;;) {
     const count = native.drain(meta, slab, used);
-    if (count === 0) return;
+    if (!count) return;
     if (count < 0) {
       slab = Buffer.allocUnsafeSlow(Math.max(SLAB, -count));
       used = 0;

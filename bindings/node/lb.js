@@ -69,7 +69,7 @@ async function send(call, body) {
       if (call.ended) break;
       native.append(call.slot, value, done);
       if (done) return;
-      while (!call.room && !call.ended) await call.wait();
+      if (!call.room) await call.waitForRoom();
       call.room = false;
     }
     reader.cancel(call.error).catch(() => {});
@@ -107,8 +107,15 @@ class Client {
       if (signal) call.listen(signal);
       if (streamed) send(call, body);
       return new Promise((resolve, reject) => {
-        call.onHead = () => resolve(new FetchResponse(call, place.href));
         call.onError = reject;
+        call.onHead = () => {
+          try {
+            resolve(new FetchResponse(call, place.href));
+          } catch (error) { // Response takes no status above 599, say.
+            call.fail(error);
+            reject(error);
+          }
+        };
       });
     } catch (error) {
       return Promise.reject(error);

@@ -1,5 +1,6 @@
 // Cancelling, in each phase, as far as the upstream's socket; back-pressure as far as TCP; failover; large bodies.
 import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
 import { Mock, URL_CHAT, ask, lb, now, sleep, until, usuallyWithin } from './world.mjs';
 
@@ -242,6 +243,38 @@ test('a request body whose source fails, or is aborted, or is not wanted', async
   });
   await assert.rejects(client.fetch(URL_CHAT, { ...ask(), body: unwanted, duplex: 'half' }), { status: 'INVALID' });
   await until(() => left);
+});
+
+test('an answer that comes before its request is whole', async () => {
+  const server = createServer((request, response) => {
+    response.writeHead(400, { 'content-type': 'application/json' });
+    response.end('{"error":{"message":"not wanted"}}');
+  });
+  await new Promise((done) => server.listen(0, '127.0.0.1', done));
+  const hasty = new lb.Client({ deployments: [{ name: 'hasty', url: `http://127.0.0.1:${server.address().port}/v1`, models: ['m'] }] });
+  let left = false;
+  const endless = new ReadableStream({
+    start(controller) { controller.enqueue(Buffer.from('{"model":"m","messages":"')); },
+    pull(controller) { controller.enqueue(new Uint8Array(100_000).fill(120)); return sleep(1); },
+    cancel() { left = true; },
+  });
+  const response = await hasty.fetch(URL_CHAT, { ...ask(), body: endless, duplex: 'half' });
+  assert.equal(response.status, 400);
+  assert.equal((await response.json()).error.message, 'not wanted');
+  await until(() => left);
+  await hasty.close();
+  server.closeAllConnections();
+  server.close();
+});
+
+test('a status that no Response may have', async () => {
+  const server = createServer((request, response) => response.writeHead(999, { 'content-type': 'application/json' }).end('{}'));
+  await new Promise((done) => server.listen(0, '127.0.0.1', done));
+  const odd = new lb.Client({ deployments: [{ name: 'odd', url: `http://127.0.0.1:${server.address().port}/v1`, models: ['m'] }] });
+  await assert.rejects(odd.fetch(URL_CHAT, ask()));
+  await odd.close();
+  server.closeAllConnections();
+  server.close();
 });
 
 test('a stream that breaks is no success', async () => {

@@ -43,7 +43,7 @@ async function held() {
 }
 
 test(`${CALLS} calls leave nothing behind`, { skip: !globalThis.gc && 'no --expose-gc' }, async () => {
-  await run(CALLS / 5);
+  await run(CALLS); // What is compiled and pooled grows with use, for a while.
   const before = await held();
   await run(CALLS);
   await until(async () => { globalThis.gc(); return client.stats().calls.in_flight === 0; });
