@@ -50,6 +50,7 @@ class Call {
   constructor(client, options) {
     this.client = client;     // Until its end: an engine with calls in flight is not collected.
     this.options = options;   // init.lb, if given.
+    this.joins = options?.delivery !== 'events';
     this.slot = -1;
     this.code = 0;
     this.head = '';
@@ -115,6 +116,19 @@ class Call {
     if (this.ended) return;
     this.ended = true;
     native.cancel(this.slot);
+  }
+
+  /** Bytes of the slab. Those that follow each other are one chunk: what is read of a stream costs by chunks. */
+  add(from, to, ascii) {
+    const { chunks } = this;
+    const last = chunks.length - 4;
+    if (this.joins && last >= this.next && chunks[last] === slab && chunks[last + 2] === from) {
+      chunks[last + 2] = to;
+      chunks[last + 3] &&= ascii;
+      return;
+    }
+    chunks.push(slab, from, to, ascii);
+    this.notify();
   }
 
   /** The next chunk's place in `chunks`, which is taken; -1: there is none now. */
@@ -226,9 +240,8 @@ function apply(at, heads) {
   const call = calls[slot];
   switch (kind) {
     case Event.DATA:
-      if (call.ended || from === to) return;
-      call.chunks.push(slab, from, to, code === 1);
-      return call.notify();
+      if (!call.ended && from !== to) call.add(from, to, code === 1);
+      return;
     case Event.HEAD:
       if (call.ended) return;
       call.code = code;
