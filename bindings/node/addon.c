@@ -91,6 +91,7 @@ static void forget_state(napi_env env, void *data, void *hint) {
   (void)hint;
   free(s->head.data);
   free(s->body.data);
+  free(s->more.data);
   free(s->slots);
   free(s);
 }

@@ -31,7 +31,7 @@ typedef struct {
   uint32_t slots_count, slots_free; /* Free ones start at slots_free; slots_count is none. */
   uint32_t busy;                    /* Calls in flight and engines that close. */
   uint32_t engines_opened;
-  buffer head, body; /* For the length of one function. */
+  buffer head, body, more; /* For the length of one function. */
 } state;
 
 #define ARGUMENTS(n)            \
@@ -46,6 +46,8 @@ uint32_t u32_of(napi_env env, napi_value value);
 uint64_t u64_of(napi_env env, napi_value value); /* A number or a bigint. */
 int text_of(napi_env env, napi_value value, buffer *b); /* UTF-8. */
 int bytes_of(napi_env env, napi_value value, void **data, size_t *size); /* Of a Uint8Array; lent. */
+napi_value property(napi_env env, napi_value of, const char *name);
+void set(napi_env env, napi_value of, const char *name, napi_value value);
 napi_value number(napi_env env, double value);
 napi_value text(napi_env env, const char *data, size_t size);
 napi_value lent(napi_env env, state *s, char *made, size_t size); /* Text that is lb's to free; NULL: closed. */

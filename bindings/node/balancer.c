@@ -1,5 +1,6 @@
 /* lb_balancer_* for JS.  The host's clock is read here. */
 #define _POSIX_C_SOURCE 200809L
+#include <math.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -52,96 +53,97 @@ static napi_value balancer_configure(napi_env env, napi_callback_info info) {
   return outcome_of(env, s, status, &error);
 }
 
-/* ask: [model, caller, affinity, numbers, tried]; numbers: flags, characters, tokensIn, tokensOutMax, choices, images,
-   attempts, deadlineMs from now, 0 for none.  The texts stand in `b`, for as long as that is not used. */
-static lb_ask ask_of(napi_env env, napi_value given, buffer *b, uint64_t now) {
+/* The numbers of an ask or an outcome; what is not there is 0. */
+static uint64_t count_of(napi_env env, napi_value of, const char *name) { return u64_of(env, property(env, of, name)); }
+
+/* `tried` is a Uint32Array.  The texts stand in the state's buffers, for as long as these are not used. */
+static lb_ask ask_of(napi_env env, state *s, napi_value of, napi_value tried, uint64_t now) {
   lb_ask ask = {sizeof ask};
-  napi_value part[5];
-  double *numbers = NULL;
-  uint32_t *tried = NULL;
-  size_t size[3], total = 0, count = 0;
   napi_typedarray_type type;
-  for (uint32_t i = 0; i < 5; i++) napi_get_element(env, given, i, &part[i]);
-  for (int i = 0; i < 3; i++) {
-    napi_get_value_string_utf8(env, part[i], NULL, 0, &size[i]);
-    total += size[i] + 1;
-  }
-  reserve(b, total);
-  char *at = b->data;
-  const char **to[] = {&ask.model, &ask.caller, &ask.affinity};
-  for (int i = 0; i < 3; at += size[i++] + 1) {
-    napi_get_value_string_utf8(env, part[i], at, size[i] + 1, &size[i]);
-    *to[i] = at;
-  }
-  ask.model_len = size[0];
-  ask.caller_len = size[1];
-  ask.affinity_len = size[2];
-  napi_get_typedarray_info(env, part[3], &type, &count, (void **)&numbers, NULL, NULL);
-  if (count == 8) {
-    ask.flags = (uint32_t)numbers[0];
-    ask.characters = (uint64_t)numbers[1];
-    ask.tokens_in = (uint64_t)numbers[2];
-    ask.tokens_out_max = (uint64_t)numbers[3];
-    ask.choices = (uint32_t)numbers[4];
-    ask.images = (uint32_t)numbers[5];
-    ask.attempts = (uint32_t)numbers[6];
-    ask.deadline_ns = numbers[7] > 0 ? now + (uint64_t)(numbers[7] * 1e6) : 0;
-  }
-  napi_get_typedarray_info(env, part[4], &type, &ask.tried_count, (void **)&tried, NULL, NULL);
-  ask.tried = tried;
+  bool retry = false;
+  uint64_t deadline_ms = count_of(env, of, "deadlineMs");
+  text_of(env, property(env, of, "model"), &s->head);
+  text_of(env, property(env, of, "caller"), &s->body);
+  text_of(env, property(env, of, "affinity"), &s->more);
+  napi_get_value_bool(env, property(env, of, "retry"), &retry);
+  napi_get_typedarray_info(env, tried, &type, &ask.tried_count, (void **)&ask.tried, NULL, NULL);
+  ask.flags = retry ? LB_ASK_RETRY : 0;
+  ask.model = s->head.data;
+  ask.model_len = s->head.size;
+  ask.caller = s->body.data;
+  ask.caller_len = s->body.size;
+  ask.affinity = s->more.data;
+  ask.affinity_len = s->more.size;
+  ask.characters = count_of(env, of, "characters");
+  ask.tokens_in = count_of(env, of, "tokensIn");
+  ask.tokens_out_max = count_of(env, of, "tokensOutMax");
+  ask.choices = (uint32_t)count_of(env, of, "choices");
+  ask.images = (uint32_t)count_of(env, of, "images");
+  ask.attempts = (uint32_t)count_of(env, of, "attempts");
+  ask.deadline_ns = deadline_ms ? now + deadline_ms * 1000000 : 0;
   return ask;
 }
 
-/* balancerPick(balancer, ask) -> [status, pick, target, deployment, url, key, model or null], or
-   [status, waitMs, again] where there is none */
-static napi_value balancer_pick(napi_env env, napi_callback_info info) {
-  ARGUMENTS(2);
-  uint64_t now = now_ns(CLOCK_MONOTONIC);
-  lb_ask ask = ask_of(env, a[1], &s->body, now);
-  lb_pick pick = {sizeof pick};
-  lb_status status = lb_balancer_pick(balancer_of(env, a[0])->lb, &ask, now, &pick);
-  napi_value out = NULL, value = NULL;
-  if (status != LB_OK && status != LB_LIMITED && status != LB_NO_UPSTREAM) return fail(env, s, status, NULL);
-  napi_create_array(env, &out);
-  napi_set_element(env, out, 0, number(env, status));
-  if (status != LB_OK) {
-    napi_set_element(env, out, 1, number(env, pick.wait_ns == UINT64_MAX ? -1 : (double)pick.wait_ns / 1e6));
-    napi_set_element(env, out, 2, number(env, pick.again));
-    return out;
-  }
-  const char *texts[] = {pick.deployment, pick.url, pick.key, pick.model};
-  napi_create_bigint_uint64(env, pick.pick, &value);
-  napi_set_element(env, out, 1, value);
-  napi_set_element(env, out, 2, number(env, pick.target));
-  for (uint32_t i = 0; i < 4; i++) {
-    napi_get_null(env, &value);
-    napi_set_element(env, out, 3 + i, texts[i] ? text(env, texts[i], NAPI_AUTO_LENGTH) : value);
-  }
+/* { name: what } */
+static napi_value object_of(napi_env env, const char *name, const char *what) {
+  napi_value out = NULL;
+  napi_create_object(env, &out);
+  set(env, out, name, text(env, what, NAPI_AUTO_LENGTH));
   return out;
 }
 
-/* balancerReport(balancer, pick, head, body, numbers) -> [kind, outMs]; numbers: kind, httpStatus, known, tokensIn,
-   tokensOut, tokensCached, firstContentMs, delivered */
+static double ms_of(uint64_t ns) { return ns == UINT64_MAX ? HUGE_VAL : (double)ns / 1e6; }
+
+/* balancerPick(balancer, ask, tried) -> Picked or NotPicked, as lb.d.ts has them */
+static napi_value balancer_pick(napi_env env, napi_callback_info info) {
+  ARGUMENTS(3);
+  uint64_t now = now_ns(CLOCK_MONOTONIC);
+  lb_ask ask = ask_of(env, s, a[1], a[2], now);
+  lb_pick pick = {sizeof pick};
+  lb_status status = lb_balancer_pick(balancer_of(env, a[0])->lb, &ask, now, &pick);
+  napi_value value = NULL;
+  if (status != LB_OK && status != LB_LIMITED && status != LB_NO_UPSTREAM) return fail(env, s, status, NULL);
+  napi_value out = object_of(env, "status", lb_status_name(status));
+  if (status != LB_OK) {
+    napi_get_boolean(env, pick.again == 1, &value);
+    set(env, out, "waitMs", number(env, ms_of(pick.wait_ns)));
+    set(env, out, "again", value);
+    return out;
+  }
+  napi_create_bigint_uint64(env, pick.pick, &value);
+  set(env, out, "pick", value);
+  set(env, out, "target", number(env, pick.target));
+  set(env, out, "deployment", text(env, pick.deployment, NAPI_AUTO_LENGTH));
+  set(env, out, "url", text(env, pick.url, NAPI_AUTO_LENGTH));
+  set(env, out, "key", text(env, pick.key, NAPI_AUTO_LENGTH));
+  set(env, out, "model", pick.model ? text(env, pick.model, NAPI_AUTO_LENGTH) : property(env, a[1], "model"));
+  return out;
+}
+
+/* The number, and that it is known. */
+static uint32_t known_of(napi_env env, napi_value of, const char *name, uint32_t flag, uint64_t *out, double unit) {
+  double value;
+  if (napi_get_value_double(env, property(env, of, name), &value) != napi_ok || !(value >= 0)) return 0;
+  *out = (uint64_t)(value * unit);
+  return flag;
+}
+
+/* balancerReport(balancer, pick, kind, outcome) -> Next, as lb.d.ts has it */
 static napi_value balancer_report(napi_env env, napi_callback_info info) {
-  ARGUMENTS(5);
-  napi_value out = NULL;
+  ARGUMENTS(4);
   lb_outcome outcome = {sizeof outcome};
   lb_next next = {sizeof next};
-  double *numbers = NULL;
-  size_t count = 0;
-  napi_typedarray_type type;
-  text_of(env, a[2], &s->head);
-  text_of(env, a[3], &s->body);
-  napi_get_typedarray_info(env, a[4], &type, &count, (void **)&numbers, NULL, NULL);
-  if (count != 8) return NULL;
-  outcome.kind = (uint32_t)numbers[0];
-  outcome.http_status = (uint32_t)numbers[1];
-  outcome.known = (uint32_t)numbers[2];
-  outcome.tokens_in = (uint64_t)numbers[3];
-  outcome.tokens_out = (uint64_t)numbers[4];
-  outcome.tokens_cached = (uint64_t)numbers[5];
-  outcome.first_content_ns = (uint64_t)(numbers[6] * 1e6);
-  outcome.delivered = (uint32_t)numbers[7];
+  bool delivered = false;
+  text_of(env, property(env, a[3], "head"), &s->head);
+  text_of(env, property(env, a[3], "body"), &s->body);
+  napi_get_value_bool(env, property(env, a[3], "delivered"), &delivered);
+  outcome.kind = u32_of(env, a[2]);
+  outcome.http_status = (uint32_t)count_of(env, a[3], "httpStatus");
+  outcome.known = known_of(env, a[3], "tokensIn", LB_KNOWN_TOKENS_IN, &outcome.tokens_in, 1) |
+                  known_of(env, a[3], "tokensOut", LB_KNOWN_TOKENS_OUT, &outcome.tokens_out, 1) |
+                  known_of(env, a[3], "tokensCached", LB_KNOWN_TOKENS_CACHED, &outcome.tokens_cached, 1) |
+                  known_of(env, a[3], "firstContentMs", LB_KNOWN_FIRST_CONTENT, &outcome.first_content_ns, 1e6);
+  outcome.delivered = delivered;
   outcome.head = s->head.data;
   outcome.head_len = s->head.size;
   outcome.body = s->body.data;
@@ -149,19 +151,18 @@ static napi_value balancer_report(napi_env env, napi_callback_info info) {
   lb_status status = lb_balancer_report(balancer_of(env, a[0])->lb, u64_of(env, a[1]), &outcome,
                                         now_ns(CLOCK_MONOTONIC), &next);
   if (status != LB_OK) return fail(env, s, status, NULL);
-  napi_create_array_with_length(env, 2, &out);
-  napi_set_element(env, out, 0, number(env, next.kind));
-  napi_set_element(env, out, 1, number(env, (double)next.out_ns / 1e6));
+  napi_value out = object_of(env, "next", next.kind == LB_NEXT_STOP ? "stop" : "elsewhere");
+  set(env, out, "outMs", number(env, ms_of(next.out_ns)));
   return out;
 }
 
-/* balancerExplain(balancer, ask); an error where no route serves the model */
+/* balancerExplain(balancer, ask, tried); an error where no route serves the model */
 static napi_value balancer_explain(napi_env env, napi_callback_info info) {
-  ARGUMENTS(2);
+  ARGUMENTS(3);
   size_t size = 0;
   uint64_t now = now_ns(CLOCK_MONOTONIC);
   balancer *b = balancer_of(env, a[0]);
-  lb_ask ask = ask_of(env, a[1], &s->body, now);
+  lb_ask ask = ask_of(env, s, a[1], a[2], now);
   char *made = lb_balancer_explain(b->lb, &ask, now, &size);
   return made ? lent(env, s, made, size) : fail(env, s, b->lb ? LB_INVALID : LB_CLOSED, NULL);
 }

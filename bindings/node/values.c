@@ -25,6 +25,16 @@ uint64_t u64_of(napi_env env, napi_value value) {
   return number > 0 ? number < 1.8e19 ? (uint64_t)number : UINT64_MAX : 0;
 }
 
+napi_value property(napi_env env, napi_value of, const char *name) {
+  napi_value out = NULL;
+  napi_get_named_property(env, of, name, &out);
+  return out;
+}
+
+void set(napi_env env, napi_value of, const char *name, napi_value value) {
+  napi_set_named_property(env, of, name, value);
+}
+
 napi_value number(napi_env env, double value) {
   napi_value out = NULL;
   napi_create_double(env, value, &out);
