@@ -116,7 +116,8 @@ static napi_value balancer_pick(napi_env env, napi_callback_info info) {
   set(env, out, "deployment", text(env, pick.deployment, NAPI_AUTO_LENGTH));
   set(env, out, "url", text(env, pick.url, NAPI_AUTO_LENGTH));
   set(env, out, "key", text(env, pick.key, NAPI_AUTO_LENGTH));
-  set(env, out, "model", pick.model ? text(env, pick.model, NAPI_AUTO_LENGTH) : property(env, a[1], "model"));
+  napi_get_null(env, &value);
+  set(env, out, "model", pick.model ? text(env, pick.model, NAPI_AUTO_LENGTH) : value);
   return out;
 }
 

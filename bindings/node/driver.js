@@ -11,7 +11,7 @@ const unescape = (text) => Buffer.from(text.replace(/%(..)/g, (_, hex) => String
   .toString();
 const number = (text) => (text === undefined ? undefined : Number(text));
 const yes = (value) => (value ? 'yes' : 'no');
-const known = (value) => (value === undefined ? '-' : escape(value));
+const known = (value) => (value == null ? '-' : escape(value));
 
 class Hash { // FNV-1a
   value = 0x811c9dc5;
@@ -27,11 +27,12 @@ class Hash { // FNV-1a
 function errorOf(error, bytes) {
   const more = bytes === undefined ? '' : ` bytes=${bytes}`;
   if (!(error instanceof LbError)) {
-    if (error.name === 'AbortError') return `error status=CANCELLED${more}`;
+    if (error.name === 'AbortError') return 'error status=CANCELLED';
     throw error;
   }
-  const own = error.status === 'CANCELLED' || error.status === 'DEADLINE';
-  return `error status=${error.status}${own ? '' : ` code=${error.code ?? 0} retry_after=${yes(error.retryAfterMs !== undefined)}`}${more}`;
+  if (error.status === 'CANCELLED') return 'error status=CANCELLED';
+  if (error.status === 'DEADLINE') return `error status=DEADLINE${more}`;
+  return `error status=${error.status} code=${error.code ?? 0} retry_after=${yes(error.retryAfterMs !== undefined)}${more}`;
 }
 
 class DriverCall {
@@ -115,7 +116,7 @@ const commands = {
     if (call.left) throw call.left;
     const { status, headers } = await call.promise;
     const show = word.show ? word.show.split(',') : [];
-    return ['head', `code=${status}`, ...show.map((name) => `${name}=${known(headers.get(name) ?? undefined)}`)].join(' ');
+    return ['head', `code=${status}`, ...show.map((name) => `${name}=${known(headers.get(name))}`)].join(' ');
   },
   async read(word) { return `data ${(await calls[word.call].read(number(word.bytes)))[0]}`; },
   async rest(word) {
@@ -178,8 +179,7 @@ const commands = {
     const pick = balancers[word.balancer].pick(ask);
     if (pick.status !== 'OK') return `error status=${pick.status} wait=${yes(pick.waitMs > 0)} again=${yes(pick.again)}`;
     picks[word.pick] = pick;
-    const model = pick.model === word.model ? '-' : escape(pick.model);
-    return `pick deployment=${escape(pick.deployment)} url=${escape(pick.url)} key=${escape(pick.key)} model=${model}`;
+    return `pick deployment=${escape(pick.deployment)} url=${escape(pick.url)} key=${escape(pick.key)}model=${known(pick.model)}`;
   },
   async report(word) {
     const next = balancers[word.balancer].report(picks[word.pick], { kind: word.kind.toLowerCase(),
@@ -207,7 +207,7 @@ async function answer(line) {
     return await commands[name](word);
   } catch (error) {
     if (CONFIGURE.has(name) && error instanceof LbError) return `error status=${error.status} where=${escape(error.where ?? '')}`;
-    if (BRIEF.has(name) && error instanceof LbError) return `error status=${error.status}`;
+    if (BRIEF.has(name) && error instanceof LbError) return `error status=${error.status}${name === 'pick' ? ' wait=no again=no' : ''}`;
     try { return errorOf(error); } catch { return `bad ${escape(error.stack ?? error)}`; }
   }
 }

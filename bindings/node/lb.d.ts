@@ -176,8 +176,8 @@ export interface Picked {
   url: string;
   /** Its API key, or "". A secret. */
   key: string;
-  /** What to ask for there. */
-  model: string;
+  /** What it calls the model; null: as it was asked for. */
+  model: string | null;
 }
 
 export interface NotPicked {

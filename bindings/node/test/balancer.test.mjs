@@ -22,6 +22,7 @@ test('pick, report, pick again', () => {
     assert.ok(next.outMs > 15_000 && next.outMs <= 20_000, String(next.outMs));
     const second = balancer.pick({ model: 'm', tried: [first.target], retry: true });
     assert.deepEqual([second.deployment, second.key, second.model], ['west', '', 'm']);
+    assert.equal(new lb.Balancer({ deployments: [{ name: 'any', url: 'http://any.test/v1' }] }).pick({ model: 'x' }).model, null);
     assert.deepEqual(balancer.report(second.pick, { kind: 'ok', tokensIn: 10, tokensOut: 3, firstContentMs: 5 }),
       { next: 'stop', outMs: 0 });
     assert.throws(() => balancer.report(second, { kind: 'ok' }), { status: 'GONE' });
