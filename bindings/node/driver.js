@@ -179,7 +179,7 @@ const commands = {
     const pick = balancers[word.balancer].pick(ask);
     if (pick.status !== 'OK') return `error status=${pick.status} wait=${yes(pick.waitMs > 0)} again=${yes(pick.again)}`;
     picks[word.pick] = pick;
-    return `pick deployment=${escape(pick.deployment)} url=${escape(pick.url)} key=${escape(pick.key)}model=${known(pick.model)}`;
+    return `pick deployment=${escape(pick.deployment)} url=${escape(pick.url)} key=${escape(pick.key)} model=${known(pick.model)}`;
   },
   async report(word) {
     const next = balancers[word.balancer].report(picks[word.pick], { kind: word.kind.toLowerCase(),
