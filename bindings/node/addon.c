@@ -87,8 +87,8 @@ static void end_environment(void *data) {
 
 static void forget_state(napi_env env, void *data, void *hint) {
   state *s = data;
-  (void)env;
   (void)hint;
+  if (s->error) napi_delete_reference(env, s->error);
   free(s->head.data);
   free(s->body.data);
   free(s->more.data);
