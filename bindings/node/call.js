@@ -202,10 +202,15 @@ class Call {
     return withoutMark(this.wholeBytes().utf8Slice());
   }
 
+  /** In memory of its own. */
   wholeBytes() {
-    const parts = [];
-    for (let at = 0; at < this.chunks.length; at += 4) parts.push(this.bytes(at));
-    return parts.length === 1 ? parts[0] : Buffer.concat(parts);
+    const { chunks } = this;
+    let size = 0;
+    for (let at = 0; at < chunks.length; at += 4) size += chunks[at + 2] - chunks[at + 1];
+    const whole = Buffer.allocUnsafeSlow(size);
+    size = 0;
+    for (let at = 0; at < chunks.length; at += 4) size += chunks[at].copy(whole, size, chunks[at + 1], chunks[at + 2]);
+    return whole;
   }
 }
 

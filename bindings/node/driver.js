@@ -1,9 +1,12 @@
 'use strict';
 // The driver of tests/conformance for Node, by the protocol in its README: one command a line, one answer a line.
-// `node --expose-gc driver.js`
 const { createInterface } = require('node:readline');
+const { setFlagsFromString } = require('node:v8');
+const { runInNewContext } = require('node:vm');
 const { Balancer, Client, LbError } = require('./lb.js');
 
+setFlagsFromString('--expose-gc');
+const gc = runInNewContext('gc');
 const engines = {}, calls = {}, balancers = {}, picks = {};
 const escape = (text) => Buffer.from(String(text)).toString('latin1')
   .replace(/[^!-$&-~]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
@@ -150,7 +153,7 @@ const commands = {
     call.promise = call.reader = call.rest = undefined;
     for (let i = 0; i < 3; i++) {
       await new Promise((done) => setTimeout(done, 1));
-      globalThis.gc();
+      gc();
     }
     return 'ok';
   },

@@ -100,8 +100,8 @@ class FetchResponse extends Response {
 
   text() { return this.#whole('text', (call) => call.wholeText()); }
   json() { return this.#whole('json', (call) => JSON.parse(call.wholeText())); }
-  bytes() { return this.#whole('bytes', (call) => new Uint8Array(call.wholeBytes())); }
-  arrayBuffer() { return this.#whole('arrayBuffer', (call) => new Uint8Array(call.wholeBytes()).buffer); }
+  bytes() { return this.#whole('bytes', (call) => new Uint8Array(call.wholeBytes().buffer)); }
+  arrayBuffer() { return this.#whole('arrayBuffer', (call) => call.wholeBytes().buffer); }
   blob() { return this.#whole('blob', (call, { headers }) => new Response(call.wholeBytes(), { headers }).blob()); }
   formData() {
     return this.#whole('formData', (call, { headers }) => new Response(call.wholeBytes(), { headers }).formData());

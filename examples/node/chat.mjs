@@ -33,7 +33,9 @@ try {
     const init = {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ model, stream: true, messages: [{ role: 'user', content: question }] }),
+      body: JSON.stringify({
+        model, stream: true, stream_options: { include_usage: true }, messages: [{ role: 'user', content: question }],
+      }),
       lb: { onDone: (outcome) => { ended = outcome; } },
     };
     for await (const data of client.events('http://lb/v1/chat/completions', init)) {

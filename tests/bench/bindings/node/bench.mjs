@@ -4,8 +4,9 @@
 //   LB=PROGRAM LB_NODE_ADDON=FILE [LB_SDK=FOLDER] node --expose-gc bench.mjs [--rounds N] [--scale F] [--only CASE]
 //
 // LB_SDK is where undici is installed; without it that side is missing. CPU is that of the whole process, so of lb the
-// engine's thread is in it; "main" is the thread of JS alone.
+// engine's thread is in it; "main" is the thread of JS alone. Memory is that of a process of its own for each side.
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -16,6 +17,7 @@ const require = createRequire(import.meta.url);
 const { Client } = require('../../../../bindings/node/lb.js');
 const { values: given } = parseArgs({ options: {
   rounds: { type: 'string', default: '7' }, scale: { type: 'string', default: '1' }, only: { type: 'string', default: '' },
+  hold: { type: 'string' }, origin: { type: 'string' },
 } });
 const CONCURRENCY = 32;
 const ROUNDS = Number(given.rounds);
@@ -134,7 +136,8 @@ async function measure({ name, model, how, count, events }, sides) {
   for (const [side] of taking) {
     for (const what of Object.keys(all[side][0])) print(`${name} ${side}`, what, median(all[side].map((got) => got[what])));
     if (!events) continue;
-    for (const [from, to] of [['cpu_us', 'cpu_ns_per_event'], ['main_us', 'main_ns_per_event']]) {
+    const main = side === 'crossing' ? 'crossing_ns_per_event' : 'main_ns_per_event';
+    for (const [from, to] of [['cpu_us', 'cpu_ns_per_event'], ['main_us', main]]) {
       print(`${name} ${side}`, to, median(all[side].map((got) => got[from])) * 1000 / events);
     }
   }
@@ -146,7 +149,9 @@ async function measure({ name, model, how, count, events }, sides) {
   }
 }
 
+/** What a thousand streams hold that have begun and wait for more: `--hold SIDE`, a process of its own. */
 async function hold(name, side) {
+  for (let i = 0; i < 50; i++) await side.plain('plain'); // What the first call loads is not what a stream holds.
   globalThis.gc();
   const before = residentKib();
   const open = [];
@@ -156,7 +161,14 @@ async function hold(name, side) {
   await Promise.all(open.map((leave) => leave()));
 }
 
-const mock = await startMock();
+async function holdEach(names, origin) {
+  for (const name of names) {
+    const argv = [...process.execArgv, process.argv[1], '--hold', name, '--origin', origin];
+    await once(spawn(process.execPath, argv, { stdio: 'inherit' }), 'exit');
+  }
+}
+
+const mock = given.origin ? { origin: given.origin, stop() {} } : await startMock();
 const url = `${mock.origin}/v1/chat/completions`;
 const deployment = { name: 'mock', url: `${mock.origin}/v1`, connections_max: 4096 };
 const client = new Client({ deployments: [deployment] });
@@ -172,11 +184,15 @@ const cases = [
   { name: 'stream', model: 'stream', how: 'stream', count: scaled(160), events: EVENTS },
   { name: 'stream of 20', model: 'short', how: 'stream', count: scaled(1600), events: 20 },
 ];
-for (const one of cases) {
-  if (!one.name.startsWith(given.only)) continue;
-  const more = one.how === 'stream' ? { events: viaEvents(client, url), crossing: crossing(client, url) } : {};
-  await measure(one, { ...sides, ...more });
+if (given.hold) {
+  await hold(given.hold, sides[given.hold]);
+} else {
+  for (const one of cases) {
+    if (!one.name.startsWith(given.only)) continue;
+    const more = one.how === 'stream' ? { events: viaEvents(client, url), crossing: crossing(client, url) } : {};
+    await measure(one, { ...sides, ...more });
+  }
+  if ('memory'.startsWith(given.only)) await holdEach(Object.keys(sides), mock.origin);
 }
-if ('memory'.startsWith(given.only)) for (const [name, side] of Object.entries(sides)) await hold(name, side);
 await client.close();
 mock.stop();

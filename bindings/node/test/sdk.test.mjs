@@ -5,8 +5,8 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { lb, until, usuallyWithin } from '../world.mjs';
-import { Upstream } from './upstream.mjs';
+import { lb, until, usuallyWithin } from './world.mjs';
+import { Upstream } from './sdk/upstream.mjs';
 
 const sdk = createRequire(join(process.env.LB_SDK, 'x.js'));
 const load = (name) => import(pathToFileURL(sdk.resolve(name)).href);
