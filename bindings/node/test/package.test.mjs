@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { Mock } from './world.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 
@@ -33,6 +34,15 @@ test('packages: no script, no dependency but the addon, found without being told
     client.fetch('http://lb/v1/chat/completions', { method: 'POST', body: '{"model":"m","messages":[]}' })
       .then((response) => response.json()).then((answer) => console.log(answer.choices[0].message.content));`;
   assert.equal(execFileSync(process.execPath, ['-e', script], { cwd: app, env, encoding: 'utf8' }), 'tok 0 tok 1 \n');
+});
+
+test('the first token, as the README has it', async () => {
+  const mock = await Mock.start({ tokens: 8 });
+  const [script] = readFileSync(join(here, '../README.md'), 'utf8').match(/(?<=```js\n)[^`]*/);
+  const said = execFileSync(process.execPath, ['-e', script.replace('http://127.0.0.1:4010', mock.origin)],
+    { cwd: join(here, '../../..'), encoding: 'utf8' });
+  mock.stop();
+  assert.equal(said, 'mock: a mock answers in words that mean');
 });
 
 test('examples/node', () => {
