@@ -47,10 +47,10 @@ let slab = Buffer.allocUnsafeSlow(SLAB);
 let used = 0;
 
 class Call {
-  constructor(client, options) {
+  constructor(client, options = {}) {
     this.client = client;     // Until its end: an engine with calls in flight is not collected.
-    this.options = options;   // init.lb, if given.
-    this.joins = options?.delivery !== 'events';
+    this.options = options;   // init.lb
+    this.joins = options.delivery !== 'events';
     this.slot = -1;
     this.code = 0;
     this.head = '';
@@ -72,11 +72,9 @@ class Call {
 
   /** Starts it; `body` is a string, a Uint8Array, or undefined. */
   start(engine, head, body, flags) {
-    const o = this.options;
-    this.slot = o === undefined
-      ? native.start(engine, head, body, 0, flags, 0, 0, 0, 0)
-      : native.start(engine, head, body, Deliver[(o.delivery ?? 'bytes').toUpperCase()], flags | (o.onAttempt ? CallFlag.ATTEMPTS : 0), o.deadlineMs ?? 0,
-          o.windowBytes ?? 0, o.priority ?? 0, o.onDone ? 1 : 0);
+    const { delivery = 'bytes', deadlineMs = 0, windowBytes = 0, priority = 0, onAttempt, onDone } = this.options;
+    this.slot = native.start(engine, head, body, Deliver[delivery.toUpperCase()],
+      onAttempt ? flags | CallFlag.ATTEMPTS : flags, deadlineMs, windowBytes, priority, onDone ? 1 : 0);
     calls[this.slot] = this;
   }
 
@@ -221,11 +219,12 @@ const withoutMark = (text) => (text.charCodeAt(0) === 0xfeff ? text.slice(1) : t
 const later = (run, ...given) => { if (run) queueMicrotask(() => run(...given)); };
 
 /** What ATTEMPT and DONE say. */
-const outcomeOf = (status, code, fields) => ({ status: native.status(status)[0], ...(code ? { code } : {}), ...fields });
+const outcomeOf = (status, code, fields) =>
+  ({ status: native.status(status)[0], ...(code ? { code } : {}), ...fields });
 
 function done(call, status, code, fields) {
   call.client = undefined;
-  later(call.options?.onDone, outcomeOf(status, code, fields));
+  later(call.options.onDone, outcomeOf(status, code, fields));
   if (call.ended) return;
   call.ended = true;
   if (status !== 0) {

@@ -10,8 +10,8 @@ const gc = runInNewContext('gc');
 const engines = {}, calls = {}, balancers = {}, picks = {};
 const escape = (text) => Buffer.from(String(text)).toString('latin1')
   .replace(/[^!-$&-~]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
-const unescape = (text) => Buffer.from(text.replace(/%(..)/g, (_, hex) => String.fromCharCode(parseInt(hex, 16))), 'latin1')
-  .toString();
+const unescape = (text) => Buffer.from(
+  text.replace(/%(..)/g, (_, hex) => String.fromCharCode(parseInt(hex, 16))), 'latin1').toString();
 const number = (text) => (text === undefined ? undefined : Number(text));
 const yes = (value) => (value ? 'yes' : 'no');
 const known = (value) => (value == null ? '-' : escape(value));
@@ -35,7 +35,8 @@ function errorOf(error, bytes) {
   }
   if (error.status === 'CANCELLED') return 'error status=CANCELLED';
   if (error.status === 'DEADLINE') return `error status=DEADLINE${more}`;
-  return `error status=${error.status} code=${error.code ?? 0} retry_after=${yes(error.retryAfterMs !== undefined)}${more}`;
+  const retry = yes(error.retryAfterMs !== undefined);
+  return `error status=${error.status} code=${error.code ?? 0} retry_after=${retry}${more}`;
 }
 
 class DriverCall {
@@ -160,11 +161,10 @@ const commands = {
   async done(word) {
     const outcome = await calls[word.call].outcome;
     if (outcome.error) throw outcome.error;
-    if (outcome.status !== 'OK') {
-      return errorOf(Object.assign(Object.create(LbError.prototype), outcome));
-    }
-    return `done tokens_in=${known(outcome.tokensIn)} tokens_out=${known(outcome.tokensOut)} attempts=${known(outcome.attempts)}` +
-      ` upstream=${known(outcome.upstream)}`;
+    if (outcome.status !== 'OK') return errorOf(Object.assign(Object.create(LbError.prototype), outcome));
+    const { tokensIn, tokensOut, attempts, upstream } = outcome;
+    return `done tokens_in=${known(tokensIn)} tokens_out=${known(tokensOut)} attempts=${known(attempts)} ` +
+      `upstream=${known(upstream)}`;
   },
   async attempts(word) {
     await calls[word.call].outcome;
@@ -180,9 +180,10 @@ const commands = {
     const tried = word.tried ? word.tried.split(',').map((name) => picks[name].target) : undefined;
     const ask = { model: word.model, caller: word.caller, tried, retry: word.retry === 'yes' };
     const pick = balancers[word.balancer].pick(ask);
-    if (pick.status !== 'OK') return `error status=${pick.status} wait=${yes(pick.waitMs > 0)} again=${yes(pick.again)}`;
+    const { status, waitMs, again, deployment, url, key, model } = pick;
+    if (status !== 'OK') return `error status=${status} wait=${yes(waitMs > 0)} again=${yes(again)}`;
     picks[word.pick] = pick;
-    return `pick deployment=${escape(pick.deployment)} url=${escape(pick.url)} key=${escape(pick.key)} model=${known(pick.model)}`;
+    return `pick deployment=${escape(deployment)} url=${escape(url)} key=${escape(key)} model=${known(model)}`;
   },
   async report(word) {
     const next = balancers[word.balancer].report(picks[word.pick], { kind: word.kind.toLowerCase(),
@@ -192,9 +193,11 @@ const commands = {
   },
   async free(word) { balancers[word.balancer].close(); return 'ok'; },
 };
-// Errors of these say no more than their status, or where in the configuration.
-const BRIEF = new Set(['mark', 'address', 'pick', 'report']);
-const CONFIGURE = new Set(['open', 'configure', 'balancer']);
+// What errors of these say beyond their status; all others are of calls.
+const nothing = () => '';
+const where = (error) => ` where=${escape(error.where ?? '')}`;
+const MORE = { mark: nothing, address: nothing, report: nothing, pick: () => ' wait=no again=no',
+               open: where, configure: where, balancer: where };
 
 async function answer(line) {
   const [name, ...words] = line.split(' ');
@@ -202,15 +205,16 @@ async function answer(line) {
   for (const item of words) {
     const at = item.indexOf('=');
     const key = item.slice(0, at), value = unescape(item.slice(at + 1));
-    if (key === 'header') (word.headers ??= []).push([value.slice(0, value.indexOf(':')), value.slice(value.indexOf(':') + 1)]);
+    const colon = value.indexOf(':');
+    if (key === 'header') (word.headers ??= []).push([value.slice(0, colon), value.slice(colon + 1)]);
     else word[key] = value;
   }
   if (!commands[name]) return `bad ${escape(name)}`;
   try {
     return await commands[name](word);
   } catch (error) {
-    if (CONFIGURE.has(name) && error instanceof LbError) return `error status=${error.status} where=${escape(error.where ?? '')}`;
-    if (BRIEF.has(name) && error instanceof LbError) return `error status=${error.status}${name === 'pick' ? ' wait=no again=no' : ''}`;
+    const more = MORE[name];
+    if (more && error instanceof LbError) return `error status=${error.status}${more(error)}`;
     try { return errorOf(error); } catch { return `bad ${escape(error.stack ?? error)}`; }
   }
 }

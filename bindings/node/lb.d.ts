@@ -47,7 +47,7 @@ export interface Outcome {
 
 /** What lb takes of a call beyond the standard: `fetch(url, { ..., lb: { deadlineMs: 1000 } })`. */
 export interface CallOptions {
-  /** `bytes` as they come (the default); `events`: each chunk is the data of one server-sent event; `whole`: one chunk. */
+  /** `bytes` as they come (the default); `events`: a chunk is the data of one server-sent event; `whole`: one chunk. */
   delivery?: 'bytes' | 'events' | 'whole';
   /** Instead of the route's. */
   deadlineMs?: number;

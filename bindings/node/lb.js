@@ -131,7 +131,7 @@ class Client {
 
   async *#events(held, input, init) {
     const response = await this.fetch(input, { ...init, lb: { ...init?.lb, delivery: 'events' } });
-    if (!response.ok) throw Object.assign(new LbError(Status.UPSTREAM, '', '', { code: response.status }), { response });
+    if (!response.ok) throw new LbError(Status.UPSTREAM, '', '', { code: response.status, response });
     const call = held.call = FetchResponse.direct(response);
     try {
       for (;;) {
@@ -173,7 +173,8 @@ class Client {
 }
 
 /** Clients and loops over events that nobody has any more. */
-const leftovers = new FinalizationRegistry((held) => (typeof held === 'number' ? engines.delete(held) : held.call?.cancel()));
+const leftovers = new FinalizationRegistry((held) =>
+  (typeof held === 'number' ? engines.delete(held) : held.call?.cancel()));
 
 module.exports = {
   Client, Balancer, LbError,

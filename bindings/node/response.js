@@ -9,7 +9,7 @@ const dropped = new FinalizationRegistry((call) => call.cancel());
 function streamOf(call) {
   let controller;
   // Events one by one are no bytes that may be cut elsewhere; all else is a byte stream, as from any fetch.
-  const events = call.options?.delivery === 'events';
+  const events = call.options.delivery === 'events';
   const deliver = () => {
     const at = call.take();
     if (at < 0) {

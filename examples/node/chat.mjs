@@ -1,5 +1,5 @@
-// chat.mjs: three questions to two deployments by way of `client.fetch`, in words that arrive one by one. Run it as it is and
-// it starts two mocks of its own, of which one fails:
+// chat.mjs: three questions to two deployments by way of `client.events`, in words that arrive one by one. Run it as it
+// is and it starts two mocks of its own, of which one fails:
 //
 //   LB=build/bindings/cli/lb node examples/node/chat.mjs
 //
@@ -13,7 +13,8 @@ const [file, model = 'gpt-4o-mini'] = process.argv.slice(2);
 const mocks = [];
 
 async function mock(options) {
-  const child = spawn(process.env.LB ?? 'lb', ['mock', '--options', JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const stdio = ['ignore', 'pipe', 'inherit'];
+  const child = spawn(process.env.LB ?? 'lb', ['mock', '--options', JSON.stringify(options)], { stdio });
   mocks.push(child);
   for await (const line of createInterface({ input: child.stdout })) return line.match(/http:\S+/)[0];
 }

@@ -1,5 +1,6 @@
-// lb beside Node's global fetch and undici.request: the same calls to the same upstream (`lb mock`, a process of its own),
-// interleaved in one run. It prints a line of JSON a figure: {"lang":"node","case":"plain lb","what":"cpu_us","value":31.2}.
+// lb beside Node's global fetch and undici.request: the same calls to the same upstream (`lb mock`, a process of its
+// own), interleaved in one run. It prints a line of JSON a figure:
+// {"lang":"node","case":"plain lb","what":"cpu_us","value":31.2}.
 //
 //   LB=PROGRAM LB_NODE_ADDON=FILE [LB_SDK=FOLDER] node --expose-gc bench.mjs [--rounds N] [--scale F] [--only CASE]
 //
@@ -16,7 +17,9 @@ import { parseArgs } from 'node:util';
 const require = createRequire(import.meta.url);
 const { Client } = require('../../../../bindings/node/lb.js');
 const { values: given } = parseArgs({ options: {
-  rounds: { type: 'string', default: '7' }, scale: { type: 'string', default: '1' }, only: { type: 'string', default: '' },
+  rounds: { type: 'string', default: '7' },
+  scale: { type: 'string', default: '1' },
+  only: { type: 'string', default: '' },
   hold: { type: 'string' }, origin: { type: 'string' },
 } });
 const CONCURRENCY = 32;
@@ -36,7 +39,8 @@ async function startMock() {
     large: { body_bytes: 2048 }, stream: { tokens: EVENTS }, short: { tokens: 20 },
     held: { tokens: 100, stall: { after_events: 3 } },
   } };
-  const child = spawn(process.env.LB, ['mock', '--options', JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const stdio = ['ignore', 'pipe', 'inherit'];
+  const child = spawn(process.env.LB, ['mock', '--options', JSON.stringify(options)], { stdio });
   process.on('exit', () => child.kill('SIGKILL'));
   for await (const line of createInterface({ input: child.stdout })) {
     return { origin: line.match(/http:\/\/\S+(?=\/v1)/)[0], stop: () => child.kill('SIGKILL') };
@@ -134,7 +138,9 @@ async function measure({ name, model, how, count, events }, sides) {
     }
   }
   for (const [side] of taking) {
-    for (const what of Object.keys(all[side][0])) print(`${name} ${side}`, what, median(all[side].map((got) => got[what])));
+    for (const what of Object.keys(all[side][0])) {
+      print(`${name} ${side}`, what, median(all[side].map((got) => got[what])));
+    }
     if (!events) continue;
     const main = side === 'crossing' ? 'crossing_ns_per_event' : 'main_ns_per_event';
     for (const [from, to] of [['cpu_us', 'cpu_ns_per_event'], ['main_us', main]]) {
@@ -155,7 +161,7 @@ async function hold(name, side) {
   globalThis.gc();
   const before = residentKib();
   const open = [];
-  for (let i = 0; i < HELD; i += 50) open.push(...await Promise.all(Array.from({ length: 50 }, () => side.hold('held'))));
+  while (open.length < HELD) open.push(...await Promise.all(Array.from({ length: 50 }, () => side.hold('held'))));
   globalThis.gc();
   print(`memory ${name}`, 'kib_per_stream', (residentKib() - before) / HELD);
   await Promise.all(open.map((leave) => leave()));
@@ -189,7 +195,8 @@ if (given.hold) {
 } else {
   for (const one of cases) {
     if (!one.name.startsWith(given.only)) continue;
-    const more = one.how === 'stream' ? { events: viaEvents(client, url), crossing: crossing(client, url) } : {};
+    const more = one.how === 'stream' ? { events: viaEvents(client, url) } : {};
+    if (one.events === EVENTS) more.crossing = crossing(client, url); // Of few events the call itself is the most.
     await measure(one, { ...sides, ...more });
   }
   if ('memory'.startsWith(given.only)) await holdEach(Object.keys(sides), mock.origin);
