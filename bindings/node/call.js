@@ -46,6 +46,35 @@ const meta = new Uint32Array(META * BATCH);
 let slab = Buffer.allocUnsafeSlow(SLAB);
 let used = 0;
 
+/** A slice of a slab. */
+class Chunk {
+  constructor(slab, from, to, ascii) {
+    this.slab = slab;
+    this.from = from;
+    this.to = to;
+    this.ascii = ascii;
+  }
+
+  bytes() { return this.slab.subarray(this.from, this.to); }
+  text() { return this.ascii ? this.slab.latin1Slice(this.from, this.to) : this.slab.utf8Slice(this.from, this.to); }
+}
+
+/** All of them, in memory of their own. */
+function bytesOf(chunks) {
+  let size = 0;
+  for (const { from, to } of chunks) size += to - from;
+  const whole = Buffer.allocUnsafeSlow(size);
+  size = 0;
+  for (const { slab, from, to } of chunks) size += slab.copy(whole, size, from, to);
+  return whole;
+}
+
+/** As text, of which UTF-8's byte order mark is no part. */
+function textOf(chunks) {
+  const text = chunks.length === 1 ? chunks[0].text() : bytesOf(chunks).utf8Slice();
+  return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
+}
+
 class Call {
   constructor(client, options = {}) {
     this.client = client;     // Until its end: an engine with calls in flight is not collected.
@@ -54,8 +83,8 @@ class Call {
     this.slot = -1;
     this.code = 0;
     this.head = '';
-    this.chunks = [];         // Slices of slabs that nobody has taken: slab, from, to, is it ASCII; four for each.
-    this.next = 0;
+    this.chunks = [];         // That have come; from
+    this.next = 0;            // here on nobody has taken them.
     this.taken = 0;           // Not yet credited, up to
     this.enough = 0;          // half a window.
     this.ended = false;
@@ -119,45 +148,31 @@ class Call {
   /** Bytes of the slab. Those that follow each other are one chunk: what is read of a stream costs by chunks. */
   add(from, to, ascii) {
     const { chunks } = this;
-    const last = chunks.length - 4;
-    if (this.joins && last >= this.next && chunks[last] === slab && chunks[last + 2] === from) {
-      chunks[last + 2] = to;
-      chunks[last + 3] &&= ascii;
+    const last = this.joins && chunks.length > 0 ? chunks[chunks.length - 1] : undefined;
+    if (last !== undefined && last.slab === slab && last.to === from) {
+      last.to = to;
+      last.ascii &&= ascii;
       return;
     }
-    chunks.push(slab, from, to, ascii);
+    chunks.push(new Chunk(slab, from, to, ascii));
     this.notify();
   }
 
-  /** The next chunk's place in `chunks`, which is taken; -1: there is none now. */
+  /** The next chunk; undefined: there is none now. */
   take() {
-    const { chunks, next } = this;
-    if (next === chunks.length) return -1;
-    this.next = next + 4;
-    if (this.ended) return next;
-    this.taken += chunks[next + 2] - chunks[next + 1];
-    if (this.taken >= this.enough) {
+    const { chunks } = this;
+    if (chunks.length === 0) return undefined;
+    const chunk = chunks[this.next++];
+    if (this.next === chunks.length) {
+      chunks.length = this.next = 0;
+      if (this.ended) this.deafen();
+    }
+    this.taken += chunk.to - chunk.from;
+    if (this.taken >= this.enough && !this.ended) {
       native.credit(this.slot, this.taken);
       this.taken = 0;
     }
-    return next;
-  }
-
-  /** After a chunk was used: forgets them when all are. */
-  used() {
-    if (this.next < this.chunks.length) return;
-    this.chunks.length = this.next = 0;
-    if (this.ended) this.deafen();
-  }
-
-  bytes(at) {
-    return this.chunks[at].subarray(this.chunks[at + 1], this.chunks[at + 2]);
-  }
-
-  text(at) {
-    const { chunks } = this;
-    return chunks[at + 3] ? chunks[at].latin1Slice(chunks[at + 1], chunks[at + 2])
-                          : chunks[at].utf8Slice(chunks[at + 1], chunks[at + 2]);
+    return chunk;
   }
 
   wait() {
@@ -181,39 +196,19 @@ class Call {
     this.onRoom = undefined;
   }
 
-  /** The rest of the body: its chunks, by their places. */
+  /** The rest of the body. */
   async rest() {
-    while (!this.ended) {
-      // Taken, but kept: what is read is consumed, and reading goes on.
-      while (this.take() >= 0);
+    const all = [];
+    for (;;) {
+      for (let chunk; (chunk = this.take()) !== undefined;) all.push(chunk);
+      if (this.ended) break;
       await this.wait();
     }
     this.deafen();
     if (this.error !== undefined) throw this.error;
-  }
-
-  wholeText() {
-    const { chunks } = this;
-    this.deafen();
-    if (chunks.length === 0) return '';
-    if (chunks.length === 4) return withoutMark(this.text(0));
-    return withoutMark(this.wholeBytes().utf8Slice());
-  }
-
-  /** In memory of its own. */
-  wholeBytes() {
-    const { chunks } = this;
-    let size = 0;
-    for (let at = 0; at < chunks.length; at += 4) size += chunks[at + 2] - chunks[at + 1];
-    const whole = Buffer.allocUnsafeSlow(size);
-    size = 0;
-    for (let at = 0; at < chunks.length; at += 4) size += chunks[at].copy(whole, size, chunks[at + 1], chunks[at + 2]);
-    return whole;
+    return all;
   }
 }
-
-/** UTF-8's byte order mark is no part of the text. */
-const withoutMark = (text) => (text.charCodeAt(0) === 0xfeff ? text.slice(1) : text);
 
 /** Functions of the user's run behind the drain, so that what they throw is nobody else's. */
 const later = (run, ...given) => { if (run) queueMicrotask(() => run(...given)); };
@@ -231,7 +226,7 @@ function done(call, status, code, fields) {
     call.error = new LbError(status, fields.message, '', { code, ...fields });
     if (call.code === 0) call.settle(false, call.error);
   }
-  if (call.next === call.chunks.length) call.deafen();
+  if (call.chunks.length === 0) call.deafen();
   call.notify();
   call.hasRoom();
 }
@@ -283,4 +278,4 @@ function drainAll() {
 
 native.setup(drainAll, LbError);
 
-module.exports = { Call, LbError, engines };
+module.exports = { Call, LbError, bytesOf, engines, textOf };

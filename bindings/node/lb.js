@@ -135,11 +135,7 @@ class Client {
     const call = held.call = FetchResponse.direct(response);
     try {
       for (;;) {
-        for (let at; (at = call.take()) >= 0;) {
-          const text = call.text(at);
-          call.used();
-          yield text;
-        }
+        for (let chunk; (chunk = call.take()) !== undefined;) yield chunk.text();
         if (call.error !== undefined) throw call.error;
         if (call.ended) return;
         await call.wait();

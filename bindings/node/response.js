@@ -2,6 +2,7 @@
 // The Response of fetch. It is one (`instanceof`, all its members, the standard's errors), but makes nothing before it
 // is asked for: of the microseconds that a request takes, most would go into a ReadableStream that nobody reads.
 const { isDisturbed } = require('node:stream');
+const { bytesOf, textOf } = require('./call.js');
 
 /** Bodies that nobody can read any more: their calls are cancelled. */
 const dropped = new FinalizationRegistry((call) => call.cancel());
@@ -11,16 +12,15 @@ function streamOf(call) {
   // Events one by one are no bytes that may be cut elsewhere; all else is a byte stream, as from any fetch.
   const events = call.options.delivery === 'events';
   const deliver = () => {
-    const at = call.take();
-    if (at < 0) {
+    const chunk = call.take();
+    if (chunk === undefined) {
       if (!call.ended) return call.wait().then(deliver);
       if (call.error !== undefined) return controller.error(call.error);
       controller.close();
       controller.byobRequest?.respond(0);
       return;
     }
-    controller.enqueue(new Uint8Array(call.bytes(at))); // A copy: the stream gives its buffer away.
-    call.used();
+    controller.enqueue(new Uint8Array(chunk.bytes())); // A copy: the stream gives its buffer away.
   };
   const stream = new ReadableStream({
     type: events ? undefined : 'bytes',
@@ -93,19 +93,15 @@ class FetchResponse extends Response {
 
   async #whole(method, make) {
     const call = FetchResponse.direct(this);
-    if (call === undefined) return this.#standard()[method]();
-    if (!call.ended || call.error !== undefined) await call.rest();
-    return make(call, this);
+    return call === undefined ? this.#standard()[method]() : make(await call.rest());
   }
 
-  text() { return this.#whole('text', (call) => call.wholeText()); }
-  json() { return this.#whole('json', (call) => JSON.parse(call.wholeText())); }
-  bytes() { return this.#whole('bytes', (call) => new Uint8Array(call.wholeBytes().buffer)); }
-  arrayBuffer() { return this.#whole('arrayBuffer', (call) => call.wholeBytes().buffer); }
-  blob() { return this.#whole('blob', (call, { headers }) => new Response(call.wholeBytes(), { headers }).blob()); }
-  formData() {
-    return this.#whole('formData', (call, { headers }) => new Response(call.wholeBytes(), { headers }).formData());
-  }
+  text() { return this.#whole('text', textOf); }
+  json() { return this.#whole('json', (chunks) => JSON.parse(textOf(chunks))); }
+  bytes() { return this.#whole('bytes', (chunks) => new Uint8Array(bytesOf(chunks).buffer)); }
+  arrayBuffer() { return this.#whole('arrayBuffer', (chunks) => bytesOf(chunks).buffer); }
+  async blob() { return this.#standard().blob(); }
+  async formData() { return this.#standard().formData(); }
 
   clone() {
     let branch = null;
