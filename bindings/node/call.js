@@ -89,11 +89,9 @@ class Call {
     this.enough = 0;          // half a window.
     this.ended = false;
     this.error = undefined;
-    this.onHead = undefined;  // Of the promise of fetch.
-    this.onError = undefined;
-    this.onEvent = undefined; // Of who waits for a chunk,
-    this.onRoom = undefined;  // and of who sends the request's body.
-    this.room = false;
+    this.room = false;        // For more of the request's body.
+    this.waiting = undefined; // The promise of those who wait for any of this, and
+    this.wake = undefined;    // what resolves it.
     this.signal = undefined;
     this.onAbort = undefined;
     this.stream = undefined;  // Weak: a body that is dropped is to be collected, and the call cancelled.
@@ -119,21 +117,11 @@ class Call {
     this.signal = undefined;
   }
 
-  /** The promise of fetch; it is let go, or what it gave would never be collected. */
-  settle(good, value) {
-    const { onHead, onError } = this;
-    this.onHead = this.onError = undefined;
-    (good ? onHead : onError)?.(value);
-  }
-
   /** Ends it here and now, for `reason`, whatever has come. */
   fail(reason) {
-    this.cancel();
     this.error = reason;
-    this.settle(false, reason);
+    this.cancel();
     this.stream?.deref()?.error(reason);
-    this.notify();
-    this.hasRoom();
   }
 
   /** Nobody wants the rest. */
@@ -143,6 +131,7 @@ class Call {
     if (this.ended) return;
     this.ended = true;
     native.cancel(this.slot);
+    this.notify();
   }
 
   /** Bytes of the slab. Those that follow each other are one chunk: what is read of a stream costs by chunks. */
@@ -175,25 +164,16 @@ class Call {
     return chunk;
   }
 
+  /** For something to happen, which need not be what the caller waits for. */
   wait() {
-    return new Promise((resolve) => { this.onEvent = resolve; });
-  }
-
-  waitForRoom() {
-    return new Promise((resolve) => { this.onRoom = resolve; });
+    return (this.waiting ??= new Promise((resolve) => { this.wake = resolve; }));
   }
 
   notify() {
-    const { onEvent } = this;
-    if (onEvent === undefined) return;
-    this.onEvent = undefined;
-    onEvent();
-  }
-
-  hasRoom() {
-    this.room = true;
-    this.onRoom?.();
-    this.onRoom = undefined;
+    const { wake } = this;
+    if (wake === undefined) return;
+    this.waiting = this.wake = undefined;
+    wake();
   }
 
   /** The rest of the body. */
@@ -224,15 +204,12 @@ function done(call, status, code, fields) {
   call.ended = true;
   if (status !== 0) {
     call.error = new LbError(status, fields.message, '', { code, ...fields });
-    if (call.code === 0) call.settle(false, call.error);
   }
   if (call.chunks.length === 0) call.deafen();
   call.notify();
-  call.hasRoom();
 }
 
-/** One event; the calls that have a head with it are added to `heads`. */
-function apply(at, heads) {
+function apply(at) {
   const kind = meta[at], slot = meta[at + 1], code = meta[at + 2], from = meta[at + 4], to = from + meta[at + 5];
   if (kind === Event.LOG) return later(engines.get(slot)?.log, code, slab.utf8Slice(from, to));
   if (kind === Event.CLOSED) return engines.get(slot)?.closed?.();
@@ -246,18 +223,20 @@ function apply(at, heads) {
       call.code = code;
       call.enough = meta[at + 3] / 2;
       call.head = slab.latin1Slice(from, to);
-      return heads.push(call);
+      return call.notify();
     case Event.DONE:
       calls[slot] = undefined;
       return done(call, meta[at + 3] | 0, code, from === to ? {} : fieldsOf(slab.subarray(from, to)));
     case Event.ATTEMPT:
       return later(call.options.onAttempt, outcomeOf(meta[at + 3] | 0, code, fieldsOf(slab.subarray(from, to))));
     case Event.ROOM:
-      return call.hasRoom();
+      call.room = true;
+      return call.notify();
   }
 }
 
-/** What the threadsafe function calls: all that there is, until lb has seen that nothing is left. */
+/** What the threadsafe function calls: all that there is, until lb has seen that nothing is left. Those who wait run
+    behind it; many answers are whole by then. */
 function drainAll() {
   for (;;) {
     const count = native.drain(meta, slab, used);
@@ -267,12 +246,9 @@ function drainAll() {
       used = 0;
       continue;
     }
-    const heads = [];
     const last = (count - 1) * META;
-    for (let at = 0; at <= last; at += META) apply(at, heads);
+    for (let at = 0; at <= last; at += META) apply(at);
     used = meta[last + 4] + meta[last + 5];
-    // Now, as many answers are whole by the end of the batch in which they begin.
-    for (const call of heads) call.settle(true, call);
   }
 }
 

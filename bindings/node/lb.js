@@ -69,7 +69,7 @@ async function send(call, body) {
       if (call.ended) break;
       native.append(call.slot, value, done);
       if (done) return;
-      if (!call.room) await call.waitForRoom();
+      while (!call.room && !call.ended) await call.wait();
       call.room = false;
     }
     reader.cancel(call.error).catch(() => {});
@@ -95,30 +95,22 @@ class Client {
     leftovers.register(this, id);
   }
 
-  fetch = (input, init) => {
+  fetch = async (input, init) => {
+    const { method, place, lines, body, signal } = simple(input, init) ?? general(input, init);
+    if (signal?.aborted) throw signal.reason;
+    const call = new Call(this, init?.lb);
+    const streamed = body instanceof ReadableStream;
+    call.start(this.#engine, `${method} ${place.path} HTTP/1.1\r\n${lines}`, streamed ? undefined : body,
+      streamed ? CallFlag.APPEND : 0);
+    if (signal) call.listen(signal);
+    if (streamed) send(call, body);
+    while (call.code === 0 && !call.ended) await call.wait();
+    if (call.code === 0) throw call.error;
     try {
-      const request = simple(input, init) ?? general(input, init);
-      const { body, signal, place } = request;
-      if (signal?.aborted) return Promise.reject(signal.reason);
-      const head = `${request.method} ${place.path} HTTP/1.1\r\n${request.lines}`;
-      const call = new Call(this, init?.lb);
-      const streamed = body instanceof ReadableStream;
-      call.start(this.#engine, head, streamed ? undefined : body, streamed ? CallFlag.APPEND : 0);
-      if (signal) call.listen(signal);
-      if (streamed) send(call, body);
-      return new Promise((resolve, reject) => {
-        call.onError = reject;
-        call.onHead = () => {
-          try {
-            resolve(new FetchResponse(call, place.href));
-          } catch (error) { // Response takes no status above 599, say.
-            call.fail(error);
-            reject(error);
-          }
-        };
-      });
-    } catch (error) {
-      return Promise.reject(error);
+      return new FetchResponse(call, place.href);
+    } catch (error) { // Response takes no status above 599, say.
+      call.fail(error);
+      throw error;
     }
   };
 
