@@ -1,5 +1,6 @@
 // What fetch takes and gives, on an upstream that answers in process.
 import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
 import { after, test } from 'node:test';
 import { URL_CHAT, ask, echo, lb, sleep, until } from './world.mjs';
 
@@ -9,6 +10,9 @@ after(() => client.close());
 const content = (answer) => answer.choices[0].message.content;
 const tokensOf = async (init) => (await (await client.fetch(URL_CHAT, init)).json()).usage.prompt_tokens;
 const size = (init) => Math.floor(new TextEncoder().encode(init.body).length / 4); // The echo counts four bytes a token.
+
+/** As ReadableStream.from, which is newer than Node 18. */
+const streamOf = (iterable) => Readable.toWeb(Readable.from(iterable));
 
 async function* pieces(text, length) {
   const bytes = new TextEncoder().encode(text);
@@ -30,10 +34,10 @@ test('forms of a request', async () => {
     'ArrayBuffer': () => client.fetch(URL_CHAT, { ...init, body: bytes.buffer }),
     'DataView': () => client.fetch(URL_CHAT, { ...init, body: new DataView(bytes.buffer) }),
     'Blob': () => client.fetch(URL_CHAT, { ...init, body: new Blob([bytes]) }),
-    'ReadableStream': () => client.fetch(URL_CHAT, { ...form, body: ReadableStream.from(pieces(init.body, 7)) }),
+    'ReadableStream': () => client.fetch(URL_CHAT, { ...form, body: streamOf(pieces(init.body, 7)) }),
     'AsyncIterable': () => client.fetch(URL_CHAT, { ...form, body: pieces(init.body, 1000) }),
     'stream of known length': () => client.fetch(URL_CHAT, {
-      ...form, body: ReadableStream.from(pieces(init.body, 50)), headers: { 'content-length': String(bytes.length) } }),
+      ...form, body: streamOf(pieces(init.body, 50)), headers: { 'content-length': String(bytes.length) } }),
     'Headers': () => client.fetch(URL_CHAT, { ...init, headers: new Headers(init.headers) }),
     'pairs': () => client.fetch(URL_CHAT, { ...init, headers: Object.entries(init.headers) }),
     'no headers': () => client.fetch(URL_CHAT, { ...init, headers: undefined }),
@@ -72,8 +76,8 @@ test('what a request may not be', async () => {
     [URL_CHAT, ask({}, { method: 'GET' })],
     [URL_CHAT, ask({}, { method: 'A B' })],
     [URL_CHAT, ask({}, { signal: {} })],
-    [URL_CHAT, { ...ask(), body: ReadableStream.from(pieces('{}', 1)) }], // Without duplex.
-    [URL_CHAT, { ...ask(), body: ReadableStream.from(['text', 'is not bytes']), duplex: 'half' }],
+    [URL_CHAT, { ...ask(), body: streamOf(pieces('{}', 1)) }], // Without duplex.
+    [URL_CHAT, { ...ask(), body: streamOf(['text', 'is not bytes']), duplex: 'half' }],
   ];
   for (const [url, init] of refused) {
     const ours = await client.fetch(url, init).catch((error) => error);

@@ -29,7 +29,7 @@ const HELD = 1000;
 const scaled = (count) => Math.max(CONCURRENCY, Math.round(count * Number(given.scale)));
 
 const print = (name, what, value) => console.log(JSON.stringify({ lang: 'node', case: name, what, value }));
-const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
+const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
 /** Nanoseconds that this thread has run. */
 const mainNs = () => Number(readFileSync(`/proc/self/task/${process.pid}/schedstat`, 'utf8').split(' ')[0]);
 const residentKib = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]);
