@@ -39,8 +39,8 @@ async function held() {
     globalThis.gc();
     await sleep(10);
   }
-  const { rss, heapUsed, arrayBuffers } = process.memoryUsage();
-  return { rss, heapUsed, arrayBuffers };
+  const { rss, heapTotal, heapUsed, arrayBuffers } = process.memoryUsage();
+  return { outside: rss - heapTotal, heapUsed, arrayBuffers }; // What V8 keeps in reserve differs by its version.
 }
 
 test(`${CALLS} calls leave nothing behind`, { skip: !globalThis.gc && 'no --expose-gc' }, async () => {
@@ -52,5 +52,5 @@ test(`${CALLS} calls leave nothing behind`, { skip: !globalThis.gc && 'no --expo
   const grown = Object.fromEntries(Object.entries(now).map(([name, value]) => [name, (value - before[name]) / MIB]));
   const said = JSON.stringify(grown);
   assert.ok(grown.heapUsed < 4 && grown.arrayBuffers < 4, said);
-  if (!sanitized) assert.ok(grown.rss < 24, said);
+  if (!sanitized) assert.ok(grown.outside < 24, said);
 });
