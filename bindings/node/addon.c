@@ -300,7 +300,7 @@ static void add(buffer *b, const char *data, size_t size) {
   b->size += size;
 }
 
-/* What an event knows beyond its data: NAME=VALUE, each ended by NUL. */
+/* What an event knows beyond its data: NAME=NUMBER or NAME:TEXT, each ended by NUL. */
 static void add_fields(buffer *b, const lb_event *event) {
   b->size = 0;
   for (size_t i = 0; i < sizeof kFields / sizeof *kFields; i++) {
@@ -308,12 +308,13 @@ static void add_fields(buffer *b, const lb_event *event) {
     const char *value = digits;
     size_t size;
     uint64_t number;
-    if (lb_event_u64(event, kFields[i].id, &number))
+    int is_number = lb_event_u64(event, kFields[i].id, &number);
+    if (is_number)
       size = (size_t)snprintf(digits, sizeof digits, "%llu", (unsigned long long)number);
     else if (!lb_event_text(event, kFields[i].id, &value, &size))
       continue;
     add(b, kFields[i].name, strlen(kFields[i].name));
-    add(b, "=", 1);
+    add(b, is_number ? "=" : ":", 1);
     add(b, value, size);
     add(b, "", 1);
   }

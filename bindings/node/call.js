@@ -3,7 +3,7 @@
 // of this thread; a call is known by its slot, from its start until its DONE.
 const { defaultMaxListeners, getMaxListeners, setMaxListeners } = require('node:events');
 const native = require('./load.js');
-const { Call: CallFlag, Deliver, Event, Field } = require('./constants.js');
+const { Call: CallFlag, Deliver, Event } = require('./constants.js');
 
 const META = 6; // Numbers that drain writes of an event: kind, slot, code, status, at, size.
 const BATCH = 256;
@@ -11,18 +11,13 @@ const SLAB = 65536; // Events' bytes are drained into slabs of this size; what i
 
 const LISTENERS = 1500; // As Node's own fetch has it: many calls on one signal are no leak.
 
-const isText = (name) => Field[name] >= 64;
 const camel = (name) => name.toLowerCase().replace(/_(.)/g, (_, letter) => letter.toUpperCase());
 
-/** NAME=VALUE texts of an event, as an object: what is not known is not there. */
+/** NAME=NUMBER and NAME:TEXT of an event, as an object: what is not known is not there. */
 function fieldsOf(bytes) {
   const fields = {};
-  for (const item of bytes.toString().split('\0')) {
-    const at = item.indexOf('=');
-    if (at < 0) continue;
-    const value = item.slice(at + 1);
-    const name = camel(item.slice(0, at));
-    fields[name] = isText(item.slice(0, at)) ? value : Number(value);
+  for (const [, name, mark, value] of bytes.toString().matchAll(/([A-Z_]+)([=:])([^\0]*)\0/g)) {
+    fields[camel(name)] = mark === '=' ? Number(value) : value;
   }
   return fields;
 }
@@ -191,7 +186,7 @@ class Call {
 }
 
 /** Functions of the user's run behind the drain, so that what they throw is nobody else's. */
-const later = (run, ...given) => { if (run) queueMicrotask(() => run(...given)); };
+const later = (run, ...given) => queueMicrotask(() => run(...given));
 
 /** What ATTEMPT and DONE say. */
 const outcomeOf = (status, code, fields) =>
@@ -199,21 +194,17 @@ const outcomeOf = (status, code, fields) =>
 
 function done(call, status, code, fields) {
   call.client = undefined;
-  later(call.options.onDone, outcomeOf(status, code, fields));
+  if (call.options.onDone) later(call.options.onDone, outcomeOf(status, code, fields));
   if (call.ended) return;
   call.ended = true;
-  if (status !== 0) {
-    call.error = new LbError(status, fields.message, '', { code, ...fields });
-  }
+  if (status !== 0) call.error = new LbError(status, fields.message, '', { code, ...fields });
   if (call.chunks.length === 0) call.deafen();
   call.notify();
 }
 
 function apply(at) {
   const kind = meta[at], slot = meta[at + 1], code = meta[at + 2], from = meta[at + 4], to = from + meta[at + 5];
-  if (kind === Event.LOG) return later(engines.get(slot)?.log, code, slab.utf8Slice(from, to));
-  if (kind === Event.CLOSED) return engines.get(slot)?.closed?.();
-  const call = calls[slot];
+  const call = calls[slot]; // Of LOG and CLOSED, whose slot is the id of an engine, not looked at.
   switch (kind) {
     case Event.DATA:
       if (!call.ended && from !== to) call.add(from, to, code === 1);
@@ -232,6 +223,12 @@ function apply(at) {
     case Event.ROOM:
       call.room = true;
       return call.notify();
+    case Event.LOG: {
+      const log = engines.get(slot)?.log;
+      return log && later(log, code, slab.utf8Slice(from, to));
+    }
+    case Event.CLOSED:
+      return engines.get(slot)?.closed?.();
   }
 }
 
