@@ -60,7 +60,11 @@ function bytesOf(chunks) {
   for (const { from, to } of chunks) size += to - from;
   const whole = Buffer.allocUnsafeSlow(size);
   size = 0;
-  for (const { slab, from, to } of chunks) size += slab.copy(whole, size, from, to);
+  for (let i = 0; i < chunks.length; i++) {
+    const { slab, from } = chunks[i];
+    while (chunks[i + 1]?.slab === slab && chunks[i + 1].from === chunks[i].to) i++; // Side by side: one copy.
+    size += slab.copy(whole, size, from, chunks[i].to);
+  }
   return whole;
 }
 

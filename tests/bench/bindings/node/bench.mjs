@@ -187,7 +187,7 @@ try {
 const cases = [
   { name: 'plain', model: 'plain', how: 'plain', count: scaled(9600) },
   { name: 'body 2 KiB', model: 'large', how: 'plain', count: scaled(9600) },
-  { name: 'stream', model: 'stream', how: 'stream', count: scaled(160), events: EVENTS },
+  { name: 'stream', model: 'stream', how: 'stream', count: scaled(640), events: EVENTS },
   { name: 'stream of 20', model: 'short', how: 'stream', count: scaled(1600), events: 20 },
 ];
 if (given.hold) {
