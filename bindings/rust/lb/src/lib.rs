@@ -1,0 +1,108 @@
+//! lb balances calls to LLM HTTP APIs over many deployments, keys and providers: a call goes in as an HTTP request, the
+//! engine picks an upstream, limits, retries and fails over, and the answer comes out as a stream.
+//!
+//! ```
+//! let config = r#"{"deployments": [{"name": "echo", "kind": "echo", "models": ["m"]}]}"#;
+//! let engine = lb::Engine::open(config)?;
+//! let request = lb::Request::post("/v1/chat/completions").delivery(lb::Delivery::Events);
+//! let body = r#"{"model": "m", "stream": true, "messages": [{"role": "user", "content": "Say hello."}]}"#;
+//! lb::block_on(async {
+//!     let mut response = engine.call(&request, body).await?;
+//!     while let Some(event) = response.next().await {
+//!         println!("{}", String::from_utf8_lossy(&event?));
+//!     }
+//!     Ok::<(), lb::Error>(())
+//! })?;
+//! # Ok::<(), lb::Error>(())
+//! ```
+//!
+//! - An [`Engine`] runs on a thread of its own and needs no runtime; its futures are polled by any executor.
+//! - A [`Call`] is the future of a [`Response`], which is the stream of its body. Dropping either cancels the call,
+//!   which reaches the upstream at once. Bytes that nobody takes hold back the upstream.
+//! - An [`Error`] has lb's words, and a [`Status`] to tell kinds apart.
+//! - A [`Balancer`] is for programs that keep an HTTP client of their own.
+//!
+//! Features, none of which is on by default: `http` (requests and responses of the http crate), `tower` (`Engine` is a
+//! `tower::Service`, a `Response` is a body), `futures` (`Response` is a `Stream`, [`Sender`] a `Sink`), and `vendored`
+//! (liblb is built from its sources). The configuration is described in lb's `lib/config/reference.md`; what each part
+//! of the core promises, in its `lb.h`.
+#![deny(missing_docs)]
+#![warn(unsafe_op_in_unsafe_fn)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod balancer;
+mod call;
+/// Types of the configuration, for those who would rather not write JSON or YAML; they only serialise.
+#[allow(missing_docs)]
+#[rustfmt::skip]
+pub mod config;
+mod engine;
+mod error;
+#[cfg(feature = "futures")]
+mod futures;
+#[cfg(feature = "http")]
+mod http;
+#[cfg(feature = "tower")]
+mod tower;
+
+pub use balancer::{Ask, Balancer, Next, Outcome, OutcomeKind, Pick, Refused, Wait};
+pub use call::{Attempt, Call, CallOptions, Delivery, Done, Request, Response, Sender};
+pub use engine::{Candidate, Closed, Engine, Options};
+pub use error::{Error, Status};
+pub use lb_sys as sys;
+
+/// What most functions here return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+
+/// Says what `lb_build_info` says: version, dependencies and linkage of liblb, as one line of JSON.
+pub fn build_info() -> &'static str {
+    // SAFETY: never NULL, and never freed.
+    unsafe { error::text(sys::lb_build_info()) }
+}
+
+/// Checks a configuration without opening anything or reading a secret.
+pub fn check_config(config: &str) -> Result<()> {
+    // SAFETY: the text is read before the function returns.
+    error::check(|err| unsafe { sys::lb_config_check(config.as_ptr().cast(), config.len(), err) })
+}
+
+/// The JSON Schema of the configuration, defaults included.
+pub fn config_schema() -> &'static str {
+    // SAFETY: never NULL, and never freed.
+    unsafe { error::text(sys::lb_config_schema()) }
+}
+
+struct Unpark(std::thread::Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Runs a future on this thread to its end, for programs without an executor.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = Box::pin(future);
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return output;
+        }
+        std::thread::park();
+    }
+}
+
+/// A future from a function. (The standard library's came after the Rust that this crate begins with.)
+struct PollFn<F>(F);
+
+impl<T, F: FnMut(&mut Context<'_>) -> Poll<T> + Unpin> Future for PollFn<F> {
+    type Output = T;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        (self.0)(cx)
+    }
+}
