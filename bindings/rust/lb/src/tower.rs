@@ -69,7 +69,7 @@ where
                 request = request.header("content-length", length.to_string());
             }
             let (sender, mut call) = engine.call_streaming(&request);
-            call.pump = Some(Box::pin(send_all(body, first, sender)) as Pump);
+            call.pump = Some(Pump::new(Box::pin(send_all(body, first, sender))));
             Ok(call.await?.into_http())
         })
     }
