@@ -43,7 +43,7 @@ pub enum Wait {
     For(Duration),
     /// Until another pick is reported.
     Report,
-    /// It makes no sense.
+    /// There is nothing to wait for.
     Never,
 }
 
@@ -239,10 +239,11 @@ impl Balancer {
         if status == Status::OK {
             return Ok(Pick { balancer: self.clone(), raw, open: true });
         }
+        let waits = status == Status::LIMITED || status == Status::NO_UPSTREAM;
         let wait = match raw.wait_ns {
-            0 => Wait::Never,
-            u64::MAX => Wait::Report,
-            ns => Wait::For(Duration::from_nanos(ns)),
+            u64::MAX if waits => Wait::Report,
+            ns if waits && ns > 0 => Wait::For(Duration::from_nanos(ns)),
+            _ => Wait::Never,
         };
         Err(Refused { status, wait, again: raw.again != 0 })
     }

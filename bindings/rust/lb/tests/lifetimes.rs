@@ -141,23 +141,28 @@ impl Wake for Panics {
 #[test]
 fn panics_are_contained() {
     let _alone = alone();
-    let config = r#"{"deployments":[{"name":"a","kind":"echo","models":["m"]},{"name":"b","kind":"echo",
-        "models":["m"]}],"routes":[{"model":"m","balance":"host","tiers":[["a","b"]]}]}"#;
+    let logged = Arc::new(AtomicUsize::new(0));
+    let log = logged.clone();
+    let config = r#"{"deployments":[{"name":"a","kind":"echo","models":["m"],"delay_ms":20},{"name":"b","kind":"echo",
+        "models":["m"],"delay_ms":20}],"routes":[{"model":"m","balance":"host","tiers":[["a","b"]]}]}"#;
     let engine = Options::new()
-        .log(4, |_, _| panic!("on purpose: a log"))
+        .log(4, move |_, _| {
+            log.fetch_add(1, Ordering::SeqCst);
+            panic!("on purpose: a log")
+        })
         .select(|_| panic!("on purpose: a selector"))
         .open(config)
         .unwrap();
     let panics = Arc::new(Panics(AtomicUsize::new(0)));
     let waker = Waker::from(panics.clone());
-    for _ in 0..20 {
+    for number in 1..=5 {
         let mut call = engine.call(&Request::post(PATH), body(true));
-        let _ = poll_once(&mut call, &waker);
-        until("it ends", || match poll_once(&mut call, &Waker::from(Arc::new(Counter::default()))) {
-            Poll::Ready(response) => block_on(response.unwrap().bytes()).is_ok(),
-            Poll::Pending => false,
-        });
+        assert!(poll_once(&mut call, &waker).is_pending());
+        until("the waker panics", || panics.0.load(Ordering::SeqCst) == number);
+        assert!(!block_on(block_on(call).unwrap().bytes()).unwrap().is_empty());
+        block_on(engine.call(&Request::post(PATH).deadline(Duration::from_nanos(1)), "{")).unwrap_err();
     }
+    until("the log panics", || logged.load(Ordering::SeqCst) > 0);
     assert_eq!(block_on(engine.call(&Request::post(PATH), body(false))).unwrap().status(), 200);
 }
 
