@@ -16,7 +16,8 @@ import textwrap
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 OUTPUTS = {
     "go": {"constants": "bindings/go/constants.go", "config": "bindings/go/config.go"},
-    "rust": {"constants": "bindings/rust/lb-sys/src/constants.rs", "config": "bindings/rust/lb/src/config.rs"},
+    "rust": {"constants": "bindings/rust/lb-sys/src/constants.rs", "config": "bindings/rust/lb/src/config.rs",
+             "declarations": "bindings/rust/lb-sys/src/declarations.rs", "words": "bindings/rust/lb/src/words.rs"},
     "node": {"constants": "bindings/node/constants.js", "constant_types": "bindings/node/constants.d.ts",
              "config": "bindings/node/config.d.ts"},
 }
@@ -242,10 +243,153 @@ def rust_constants(groups):
             prefix = "" if group in ("", "STATUS") else group + "_"
             out += wrapped(comment, "///") if comment else ""
             out += f"pub const LB_{prefix}{name}: {type_} = {value};\n"
-    names = ", ".join(f'("{name}", {value})' for name, value, _ in groups["STATUS"])
-    out += "\n/// The names and values of all statuses.\npub const LB_STATUSES: &[(&str, lb_status)] = &[\n"
-    out += textwrap.fill(names, WIDTH - 4, initial_indent="    ", subsequent_indent="    ", break_long_words=False)
-    return out + ",\n];\n"
+    return out
+
+
+RUST_OF_C = {"void": "c_void", "char": "c_char", "double": "f64", "size_t": "usize", "intptr_t": "isize"}
+
+
+def rust_of_c(type_):
+    """"const char *" as Rust has it."""
+    if type_.endswith("*"):
+        target = type_[:-1].strip()
+        constant = target.startswith("const ") and not target.endswith("*")
+        return f"*{'const' if constant else 'mut'} {rust_of_c(target[6:] if constant else target)}"
+    short = re.fullmatch(r"(u?)int(\d+)_t", type_)
+    return f"{'u' if short[1] else 'i'}{short[2]}" if short else RUST_OF_C.get(type_, type_)
+
+
+def rust_arguments(text):
+    """"uint32_t a, const void *b" as Rust has it."""
+    split = [] if text.strip() == "void" else [re.fullmatch(r"(.*?)(\w+)", " ".join(a.split())) for a in text.split(",")]
+    return ", ".join(f"{rust_field(a[2])}: {rust_of_c(a[1].strip())}" for a in split)
+
+
+def rust_doc(comment, indent=""):
+    comment = re.sub(r"\s*\n\s*\*?\s*", " ", comment or "").strip().replace("[", "\\[")
+    return wrapped(comment, "///", indent) if comment else ""
+
+
+def rust_declarations(text):
+    text = text[text.index('extern "C" {'):]
+    out = f"// {NOTICE.format('include/lb.h')}\n\nuse crate::{{c_char, c_void}};\n"
+    for type_, name in re.findall(r"^typedef (\w+) (\w+);", text, re.M):
+        out += f"\n/// As `lb.h` has it.\npub type {name} = {rust_of_c(type_)};\n"
+    pointer = r"(\w+) \(\*(\w+)\)\(([^)]*)\);"
+    for result, name, arguments in re.findall(pointer, text):
+        name = name if name.startswith("lb_") else f"lb_{name}"
+        result = "" if result == "void" else f" -> {rust_of_c(result)}"
+        out += f'\n/// A function of the host.\npub type {name} = unsafe extern "C" fn({rust_arguments(arguments)}){result};\n'
+    for name in re.findall(r"^typedef struct (\w+) \1;", text, re.M):
+        out += f"\n/// Only ever behind a pointer.\n#[repr(C)]\n#[derive(Debug)]\npub struct {name}([u8; 0]);\n"
+    layouts = signatures = ""
+    struct = r"(?:/\*((?:(?!\*/).)*)\*/\n)?typedef struct (\w+) \{ *(?:/\*(.*?)\*/)?\n(.*?)\n\} \2;"
+    for before, name, beside, members in re.findall(struct, text, re.S):
+        out += "\n" + (rust_doc(before or beside) or "/// As `lb.h` has it.\n")
+        out += f"#[repr(C)]\n#[derive(Clone, Copy, Debug)]\npub struct {name} {{\n"
+        layouts += f"    {name} {{ "
+        members = re.sub(pointer, lambda m: f"lb_{m[2]} {m[2]};", members)
+        for type_, member, size, comment in re.findall(
+                r"^ *([\w *]+?)(\w+)(?:\[(\d+)\])?; *(?:/\*(.*?)\*/)?", members, re.M | re.S):
+            type_ = rust_of_c(type_.strip())
+            type_ = f"Option<{type_}>" if type_ in ("lb_select", "lb_wake", "lb_deliver") else type_
+            type_ = f"[{type_}; {size}]" if size else type_
+            out += rust_doc(comment, "    ") + f"    pub {rust_field(member)}: {type_},\n"
+            layouts += f"{rust_field(member)}: {type_}, "
+        layouts += "}\n"
+        out += "}\n" + RUST_DEFAULT.format(name)
+    out += '\nextern "C" {\n'
+    function = r"(?:/\*((?:(?!\*/).)*)\*/\n)?LB_API ([\w *]+?)(\w+)\(([^)]*)\);(?: */\*(.*?)\*/)?"
+    last = ""
+    for before, result, name, arguments, beside in re.findall(function, text, re.S):
+        last = f"{before} {beside}".strip() or last
+        result = "" if result.strip() == "void" else f" -> {rust_of_c(result.strip())}"
+        line = f"    fn {name}({rust_arguments(arguments)}){result};\n"
+        out += rust_doc(last, "    ") + line.replace("fn", "pub fn", 1)
+        signatures += line
+    tables = f"crate::header_test::structs! {{\n{layouts}}}\n\n#[cfg(test)]\ncrate::header_test::functions! {{\n{signatures}}}\n"
+    return out + "}\n\n#[cfg(test)]\n" + tables
+
+
+RUST_DEFAULT = """
+impl Default for {0} {{
+    fn default() -> Self {{
+        // SAFETY: zero is a number, no pointer, and a function that is missing.
+        unsafe {{ std::mem::zeroed() }}
+    }}
+}}
+"""
+
+RUST_FIELDS = {
+    "TOKENS_IN": "Tokens of the prompt.",
+    "TOKENS_OUT": "Tokens of the answer.",
+    "TOKENS_CACHED": "Tokens of the prompt that came from a cache.",
+    "ATTEMPTS": "How many upstreams were asked.",
+    "QUEUED_NS": "From the start to the first dispatch.",
+    "FIRST_BYTE_NS": "From the start to the first content.",
+    "TOTAL_NS": "From the start to the end.",
+    "RETRY_AFTER_MS": "How long to wait before the same call makes sense again.",
+    "WINDOW_BYTES": "How much could be delivered and not yet taken.",
+    "UPSTREAM": "The deployment that served it, or was asked last.",
+    "MODEL": "The model, as it was asked for.",
+    "MESSAGE": "Why it failed, in a sentence.",
+    "REQUEST_ID": "The same that the answer's x-lb-request-id says.",
+    "TRACE": "Why it went where it went, as JSON, where x-lb-trace asked.",
+}
+
+
+def rust_done(fields):
+    """What the fields of an event say, as a struct."""
+    members = reads = ""
+    for name, number, _ in fields:
+        member, unit = re.fullmatch(r"(\w+?)(?:_(NS|MS))?", name.lower().replace("_ns", "_NS").replace("_ms", "_MS")).groups()
+        type_ = "String" if number >= 64 else "Option<Duration>" if unit else "Option<u64>"
+        read = f"{'number' if number < 64 else 'text'}(event, sys::LB_FIELD_{name})"
+        duration = {"NS": ".map(Duration::from_nanos)", "MS": ".map(Duration::from_millis)", None: ""}[unit]
+        members += rust_doc(RUST_FIELDS[name], "    ") + f"    pub {member}: {type_},\n"
+        reads += f"            {member}: {read}{duration},\n"
+    return RUST_DONE.format(members, reads)
+
+
+RUST_DONE = """
+/// What is known of a call that has ended, or of one try of it; what is None or \"\" is not known.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Done {{
+    /// How it ended.
+    pub status: Status,
+    /// The HTTP status that a try ended with, or that a gateway would answer a failed call with; or 0.
+    pub code: u16,
+{}    /// The tries that ended without ending the call, where [`CallOptions::attempts`](crate::CallOptions) wanted them.
+    pub failed: Vec<Done>,
+}}
+
+impl Done {{
+    pub(crate) fn of(event: &sys::lb_event, failed: Vec<Done>) -> Done {{
+        Done {{
+            status: Status(event.status),
+            code: event.code as u16,
+{}            failed,
+        }}
+    }}
+}}
+"""
+
+
+def rust_words(groups):
+    """What the crate lb has names of its own for."""
+    out = f"// {NOTICE.format('include/lb.h')}\n\nuse crate::call::{{number, text}};\nuse crate::{{sys, Status}};\nuse std::time::Duration;\n\nimpl Status {{\n"
+    for name, _, comment in groups["STATUS"]:
+        out += rust_doc(comment, "    ") + f"    pub const {name}: Status = Status(sys::LB_{name});\n"
+    out += "}\n"
+    for group, name, doc in (("DELIVER", "Delivery", "In what pieces the body of an answer comes."),
+                             ("OUTCOME", "OutcomeKind", "How a request that was placed by a balancer ended.")):
+        out += f"\n/// {doc}\n#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]\npub enum {name} {{\n"
+        for value, number, comment in groups[group]:
+            out += rust_doc(comment, "    ") + ("    #[default]\n" if number == 0 else "")
+            out += f"    {camel(value.lower())} = sys::LB_{group}_{value} as isize,\n"
+        out += "}\n"
+    return out + rust_done(groups["FIELD"])
 
 
 def rust_type(type_):
@@ -446,7 +590,7 @@ def rust_config(schema):
 
 
 def rust_field(key):
-    return "r#" + key if key in ("as", "type", "match", "use") else key
+    return "r#" + key if key in ("as", "type", "match", "use", "where") else key
 
 
 # --- Node ---
@@ -519,6 +663,8 @@ def generate(lb):
         OUTPUTS["go"]["config"]: go_config(schema),
         OUTPUTS["rust"]["constants"]: rust_constants(groups),
         OUTPUTS["rust"]["config"]: rust_config(schema),
+        OUTPUTS["rust"]["declarations"]: rust_declarations((ROOT / "include/lb.h").read_text(encoding="utf-8")),
+        OUTPUTS["rust"]["words"]: rust_words(groups),
         OUTPUTS["node"]["constants"]: node_constants(groups),
         OUTPUTS["node"]["constant_types"]: node_constant_types(groups),
         OUTPUTS["node"]["config"]: node_config(schema),

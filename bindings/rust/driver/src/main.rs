@@ -1,7 +1,9 @@
 //! The driver of tests/conformance for Rust: one command a line, one answer a line. Its protocol is described there.
 mod line;
 
-use lb::{block_on, Ask, Balancer, Call, Delivery, Engine, Error, Options, Outcome, OutcomeKind, Pick, Request, Wait};
+use lb::{
+    block_on, Ask, Balancer, Call, CallOptions, Delivery, Engine, Error, Options, Outcome, OutcomeKind, Pick, Request,
+};
 use line::{quoted, Command, Fnv};
 use std::collections::HashMap;
 use std::io::{BufRead, Write};
@@ -35,20 +37,20 @@ struct Driver {
 const CANCELLED: &str = "error status=CANCELLED";
 
 fn of_config(error: &Error) -> String {
-    format!("error status={} where={}", error.status().name(), quoted(error.location()))
+    format!("error status={} where={}", error.status.name(), quoted(&error.location))
 }
 
 fn of_status(error: &Error) -> String {
-    format!("error status={}", error.status().name())
+    format!("error status={}", error.status.name())
 }
 
 fn of_call(error: &Error) -> String {
-    let status = error.status();
+    let status = error.status;
     if status == lb::Status::CANCELLED || status == lb::Status::DEADLINE {
         return of_status(error);
     }
-    let retry = if error.retry_after().is_some() { "yes" } else { "no" };
-    format!("error status={} code={} retry_after={}", status.name(), error.code(), retry)
+    let retry = if error.done.retry_after.is_some() { "yes" } else { "no" };
+    format!("error status={} code={} retry_after={}", status.name(), error.done.code, retry)
 }
 
 fn ok_or<T>(result: lb::Result<T>, say: fn(&Error) -> String) -> String {
@@ -136,7 +138,7 @@ impl Running {
     fn attempts(&mut self) -> String {
         let done = match &self.stage {
             Stage::Answered(response) => response.done(),
-            Stage::Failed(error) => error.done(),
+            Stage::Failed(error) => Some(&*error.done),
             _ => None,
         };
         let failed = done.map_or(&[][..], |it| &it.failed);
@@ -151,25 +153,26 @@ impl Driver {
     }
 
     fn open(&mut self, it: &Command) -> String {
-        let mut options = Options::new().seed(it.number("seed")).calls_max(it.number("calls_max") as u32);
-        if it.text("secrets") == "yes" {
-            options = options.secrets();
-        }
-        let opened = options.open(it.text("config"));
+        let (secrets, seed) = (it.text("secrets") == "yes", it.number("seed"));
+        let options = Options { secrets, seed, calls_max: it.number("calls_max") as u32, ..Options::default() };
+        let opened = Engine::open(it.text("config"), options);
         ok_or(opened.map(|engine| self.engines.insert(it.text("engine").to_owned(), engine)), of_config)
     }
 
     fn call(&mut self, it: &Command) -> Result<String, String> {
         let body = [it.text("body"), &"x".repeat(it.number("fill") as usize), it.text("tail")].concat();
-        let mut request = Request::post(it.text("path"))
-            .deadline(Duration::from_millis(it.number("deadline_ms")))
-            .window(it.number("window") as u32)
-            .attempts(it.text("attempts") == "yes")
-            .delivery(match it.text("delivery") {
+        let mut request = Request::post(it.text("path"));
+        request.options = CallOptions {
+            deadline: Duration::from_millis(it.number("deadline_ms")),
+            window: it.number("window") as u32,
+            attempts: it.text("attempts") == "yes",
+            delivery: match it.text("delivery") {
                 "events" => Delivery::Events,
                 "whole" => Delivery::Whole,
                 _ => Delivery::Bytes,
-            });
+            },
+            ..CallOptions::default()
+        };
         for line in it.all("header") {
             let (name, value) = line.split_once(':').ok_or("bad header")?;
             request = request.header(name, value);
@@ -205,7 +208,7 @@ impl Driver {
         let balancer = self.balancers.get(it.text("balancer")).ok_or("bad balancer")?;
         let said = match balancer.pick(&ask) {
             Err(refused) => {
-                let wait = if refused.wait == Wait::Never { "no" } else { "yes" };
+                let wait = if refused.wait.is_none() { "no" } else { "yes" };
                 let again = if refused.again { "yes" } else { "no" };
                 return Err(format!("error status={} wait={} again={}", refused.status.name(), wait, again));
             }
@@ -263,7 +266,7 @@ impl Driver {
             "sent" => Ok(format!("sent bytes={}", call.sent.load(Ordering::SeqCst))),
             "done" => call.done().map(|done| {
                 let (tokens_in, tokens_out) = (known(done.tokens_in), known(done.tokens_out));
-                let (attempts, upstream) = (done.attempts, quoted(&done.upstream));
+                let (attempts, upstream) = (known(done.attempts), quoted(&done.upstream));
                 format!(
                     "done tokens_in={} tokens_out={} attempts={} upstream={}",
                     tokens_in, tokens_out, attempts, upstream
@@ -305,7 +308,8 @@ impl Driver {
                 self.of_a_call(it)
             }
             "balancer" => {
-                let opened = Balancer::open_with(it.text("config"), it.number("seed"), false);
+                let opened =
+                    Balancer::open(it.text("config"), Options { seed: it.number("seed"), ..Options::default() });
                 Ok(ok_or(opened.map(|one| self.balancers.insert(it.text("balancer").to_owned(), one)), of_config))
             }
             "pick" => self.pick(it),

@@ -120,10 +120,3 @@ pub const LB_NEXT_ELSEWHERE: u32 = 1;
 
 pub const LB_ABI: u32 = 1;
 pub const LB_VERSION_NUMBER: u32 = 256;
-
-/// The names and values of all statuses.
-pub const LB_STATUSES: &[(&str, lb_status)] = &[
-    ("OK", 0), ("INVALID", -1), ("UNSUPPORTED", -2), ("CONFIG", -3), ("CLOSED", -4), ("GONE", -5), ("FULL", -6),
-    ("FORKED", -7), ("INTERNAL", -8), ("CANCELLED", -32), ("DEADLINE", -33), ("NO_UPSTREAM", -34), ("LIMITED", -35),
-    ("CONNECT", -36), ("TLS", -37), ("PROTOCOL", -38), ("UPSTREAM", -39), ("BROKEN", -40), ("TOO_LARGE", -41),
-];

@@ -1,8 +1,33 @@
 //! The declarations of this crate against `lb.h`: C that fails to compile where a size, an offset, a member or a
 //! signature differs; and a look at the header for what is missing here.
-use crate::{layouts, SIGNATURES};
+use crate::declarations::{layouts, SIGNATURES};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// A table of the structs, of their members.
+macro_rules! structs {
+    ($($name:ident { $($member:ident: $type:ty),* $(,)? })*) => {
+        pub(crate) fn layouts() -> Vec<crate::header_test::Layout> {
+            vec![$({
+                let it = $name::default();
+                let members = vec![$((stringify!($member), stringify!($type),
+                    std::ptr::addr_of!(it.$member) as usize - std::ptr::addr_of!(it) as usize)),*];
+                crate::header_test::Layout { name: stringify!($name), size: std::mem::size_of::<$name>(), members }
+            }),*]
+        }
+    };
+}
+
+/// A table of the functions, of their signatures.
+macro_rules! functions {
+    ($(fn $name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)?;)*) => {
+        pub(crate) const SIGNATURES: &[(&str, &[&str], &str)] =
+            &[$((stringify!($name), &[$(stringify!($type)),*], concat!($(stringify!($result))?))),*];
+        // As they are declared, by the compiler's eye.
+        const _: () = { $(let _: unsafe extern "C" fn($($type),*) $(-> $result)? = $name;)* };
+    };
+}
+pub(crate) use {functions, structs};
 
 /// A struct as this crate has it: its members with their types and offsets.
 pub struct Layout {

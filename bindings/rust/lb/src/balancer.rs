@@ -1,9 +1,7 @@
-use crate::engine::{millis, select, Candidate, Select};
+use crate::engine::millis;
 use crate::error::{check, owned, text};
-use crate::{sys, Result, Status};
-use std::ffi::CStr;
+use crate::{parts, sys, Options, OutcomeKind, Result, Status};
 use std::fmt;
-use std::mem::{size_of, zeroed};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -36,25 +34,15 @@ pub struct Ask<'a> {
     pub deadline: Option<Instant>,
 }
 
-/// How long to wait before asking again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wait {
-    /// So long.
-    For(Duration),
-    /// Until another pick is reported.
-    Report,
-    /// There is nothing to wait for.
-    Never,
-}
-
 /// Why there is no pick, and what to do.
 #[derive(Clone, Copy, Debug)]
 pub struct Refused {
     /// LIMITED or NO_UPSTREAM: nobody may take the call; INVALID: no route serves the model; FULL: too many picks have
     /// not been reported.
     pub status: Status,
-    /// Before asking again.
-    pub wait: Wait,
+    /// Before asking again; with u64::MAX nanoseconds, until another pick is reported; None: there is nothing to wait
+    /// for.
+    pub wait: Option<Duration>,
     /// All have been tried; ask again after the wait, with none tried.
     pub again: bool,
 }
@@ -66,26 +54,6 @@ impl fmt::Display for Refused {
 }
 
 impl std::error::Error for Refused {}
-
-/// How a request that was placed by a [`Pick`] ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OutcomeKind {
-    /// A whole answer with success.
-    #[default]
-    Ok = sys::LB_OUTCOME_OK as isize,
-    /// An answer with an error.
-    Error = sys::LB_OUTCOME_ERROR as isize,
-    /// DNS, TCP or TLS failed; nothing was sent.
-    Connect = sys::LB_OUTCOME_CONNECT as isize,
-    /// No answer in time.
-    Timeout = sys::LB_OUTCOME_TIMEOUT as isize,
-    /// The connection or the answer broke.
-    Broken = sys::LB_OUTCOME_BROKEN as isize,
-    /// The host gave up.
-    Cancelled = sys::LB_OUTCOME_CANCELLED as isize,
-    /// The pick was not used.
-    NotSent = sys::LB_OUTCOME_NOT_SENT as isize,
-}
 
 /// What came of a [`Pick`]. What is left out is not known.
 #[derive(Clone, Copy, Debug, Default)]
@@ -122,7 +90,6 @@ pub struct Next {
 struct Door {
     raw: *mut sys::lb_balancer,
     began: Instant,
-    _select: Option<Box<Select>>, // Until the balancer is freed.
 }
 
 // SAFETY: what is called with the pointer may be called on any thread.
@@ -143,7 +110,7 @@ impl Drop for Door {
 /// ```
 /// use lb::{Ask, Balancer, Outcome};
 /// let config = r#"{"deployments": [{"name": "east", "url": "https://east.example/v1", "models": ["m"]}]}"#;
-/// let balancer = Balancer::open(config)?;
+/// let balancer = Balancer::open(config, Default::default())?;
 /// let mut ask = Ask { model: "m", characters: 40, ..Ask::default() };
 /// let pick = balancer.pick(&ask)?;
 /// assert_eq!(pick.url(), "https://east.example/v1");
@@ -157,45 +124,18 @@ impl Drop for Door {
 pub struct Balancer(Arc<Door>);
 
 impl Balancer {
-    /// Opens a balancer by a configuration in JSON or YAML.
-    pub fn open(config: &str) -> Result<Balancer> {
-        Balancer::open_with(config, 0, false)
-    }
-
-    /// The same with a seed of its random choices (0: from the system), and with leave to read `{"env": NAME}` and
-    /// `{"file": PATH}`.
-    pub fn open_with(config: &str, seed: u64, secrets: bool) -> Result<Balancer> {
-        Balancer::open_selecting(config, seed, secrets, None)
-    }
-
-    /// The same with a choice for routes with `balance: host`; see [`Options::select`](crate::Options::select).
-    pub fn open_select(
-        config: &str,
-        seed: u64,
-        secrets: bool,
-        select: impl Fn(&[Candidate]) -> Option<usize> + Send + Sync + 'static,
-    ) -> Result<Balancer> {
-        Balancer::open_selecting(config, seed, secrets, Some(Box::new(Box::new(select))))
-    }
-
-    fn open_selecting(config: &str, seed: u64, secrets: bool, chosen: Option<Box<Select>>) -> Result<Balancer> {
-        let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let ctx = chosen.as_ref().map_or(std::ptr::null_mut(), |it| &**it as *const Select as *mut sys::c_void);
-        let options = sys::lb_balancer_options {
-            struct_size: size_of::<sys::lb_balancer_options>() as u32,
-            flags: if secrets { sys::LB_ENGINE_SECRETS } else { 0 },
-            seed,
-            now_ns: 0,
-            unix_ns: unix.as_nanos() as u64,
-            picks_max: 0,
-            reserved: 0,
-            select: chosen.as_ref().map(|_| select as sys::lb_select),
-            select_ctx: ctx,
-        };
+    /// Opens a balancer by a configuration in JSON or YAML. Of the options it heeds `secrets`, `seed` and `calls_max`.
+    pub fn open(config: &str, options: Options) -> Result<Balancer> {
+        let options = sized!(lb_balancer_options {
+            flags: if options.secrets { sys::LB_ENGINE_SECRETS } else { 0 },
+            seed: options.seed,
+            unix_ns: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |it| it.as_nanos() as u64),
+            picks_max: options.calls_max,
+        });
         let (began, mut raw) = (Instant::now(), std::ptr::null_mut());
-        // SAFETY: everything is read before the function returns; the choice lives as long as the balancer.
+        // SAFETY: everything is read before the function returns.
         check(|err| unsafe { sys::lb_balancer_open(&options, config.as_ptr().cast(), config.len(), &mut raw, err) })?;
-        Ok(Balancer(Arc::new(Door { raw, began, _select: chosen })))
+        Ok(Balancer(Arc::new(Door { raw, began })))
     }
 
     fn at(&self, time: Instant) -> u64 {
@@ -206,16 +146,30 @@ impl Balancer {
         self.at(Instant::now())
     }
 
+    /// Names a target, and holds a reservation there until it is reported.
+    pub fn pick(&self, ask: &Ask<'_>) -> Result<Pick, Refused> {
+        let mut raw = sized!(lb_pick {});
+        // SAFETY: the balancer lives, and what is asked is read before the function returns.
+        let status = Status(unsafe { sys::lb_balancer_pick(self.0.raw, &self.ask(ask), self.now(), &mut raw) });
+        if status == Status::OK {
+            return Ok(Pick { balancer: self.clone(), raw });
+        }
+        let waits = raw.wait_ns > 0 && (status == Status::LIMITED || status == Status::NO_UPSTREAM);
+        let wait = waits.then(|| Duration::from_nanos(raw.wait_ns));
+        Err(Refused { status, wait, again: raw.again != 0 })
+    }
+
     fn ask(&self, ask: &Ask<'_>) -> sys::lb_ask {
-        sys::lb_ask {
-            struct_size: size_of::<sys::lb_ask>() as u32,
+        let ((model, model_len), (caller, caller_len)) = (parts(ask.model), parts(ask.caller));
+        let (affinity, affinity_len) = parts(ask.affinity);
+        sized!(lb_ask {
             flags: if ask.retry { sys::LB_ASK_RETRY } else { 0 },
-            model: ask.model.as_ptr().cast(),
-            model_len: ask.model.len(),
-            caller: ask.caller.as_ptr().cast(),
-            caller_len: ask.caller.len(),
-            affinity: ask.affinity.as_ptr().cast(),
-            affinity_len: ask.affinity.len(),
+            model,
+            model_len,
+            caller,
+            caller_len,
+            affinity,
+            affinity_len,
             characters: ask.characters,
             tokens_in: ask.tokens_in,
             tokens_out_max: ask.tokens_out_max,
@@ -224,66 +178,34 @@ impl Balancer {
             tried: ask.tried.as_ptr(),
             tried_count: ask.tried.len(),
             attempts: ask.attempts,
-            reserved: 0,
             deadline_ns: ask.deadline.map_or(0, |it| self.at(it).max(1)),
-        }
-    }
-
-    /// Names a target, and holds a reservation there until it is reported.
-    pub fn pick(&self, ask: &Ask<'_>) -> Result<Pick, Refused> {
-        // SAFETY: zero is a value of each member.
-        let mut raw: sys::lb_pick = unsafe { zeroed() };
-        raw.struct_size = size_of::<sys::lb_pick>() as u32;
-        // SAFETY: the balancer lives, and what is asked is read before the function returns.
-        let status = Status(unsafe { sys::lb_balancer_pick(self.0.raw, &self.ask(ask), self.now(), &mut raw) });
-        if status == Status::OK {
-            return Ok(Pick { balancer: self.clone(), raw, open: true });
-        }
-        let waits = status == Status::LIMITED || status == Status::NO_UPSTREAM;
-        let wait = match raw.wait_ns {
-            u64::MAX if waits => Wait::Report,
-            ns if waits && ns > 0 => Wait::For(Duration::from_nanos(ns)),
-            _ => Wait::Never,
-        };
-        Err(Refused { status, wait, again: raw.again != 0 })
+        })
     }
 
     /// Replaces the whole configuration, or changes nothing and says why.
     pub fn configure(&self, config: &str) -> Result<()> {
-        // SAFETY: as above.
-        check(|err| unsafe {
-            sys::lb_balancer_configure(self.0.raw, config.as_ptr().cast(), config.len(), self.now(), err)
-        })
+        let ((at, len), now) = (parts(config), self.now());
+        // SAFETY: the balancer lives; the text is read before the function returns.
+        check(|err| unsafe { sys::lb_balancer_configure(self.0.raw, at, len, now, err) })
     }
 
     /// Takes a deployment out for that long, or (zero) back in at once; `model` "" is all of its models.
     pub fn mark(&self, deployment: &str, model: &str, out: Duration) -> Result<()> {
-        let (name, ms, now) = (deployment, millis(out), self.now());
+        let ((name, len), (model, model_len), now) = (parts(deployment), parts(model), self.now());
         // SAFETY: as above.
-        check(|err| unsafe {
-            let (model_at, model_len) = (model.as_ptr().cast(), model.len());
-            sys::lb_balancer_mark(self.0.raw, name.as_ptr().cast(), name.len(), model_at, model_len, ms, now, err)
-        })
+        check(|err| unsafe { sys::lb_balancer_mark(self.0.raw, name, len, model, model_len, millis(out), now, err) })
     }
 
     /// Why a pick would go where it goes, as one line of JSON; None when no route serves the model.
     pub fn explain(&self, ask: &Ask<'_>) -> Option<String> {
-        let mut len = 0;
-        // SAFETY: as above; the text is ours to free.
-        unsafe { owned(sys::lb_balancer_explain(self.0.raw, &self.ask(ask), self.now(), &mut len), len) }
+        // SAFETY: as above.
+        owned(|len| unsafe { sys::lb_balancer_explain(self.0.raw, &self.ask(ask), self.now(), len) })
     }
 
     /// What is counted, as JSON.
     pub fn stats(&self) -> String {
-        let mut len = 0;
         // SAFETY: as above.
-        unsafe { owned(sys::lb_balancer_stats(self.0.raw, self.now(), &mut len), len) }.unwrap_or_default()
-    }
-}
-
-impl fmt::Debug for Balancer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Balancer").field(&self.0.raw).finish()
+        owned(|len| unsafe { sys::lb_balancer_stats(self.0.raw, self.now(), len) }).unwrap_or_default()
     }
 }
 
@@ -291,8 +213,7 @@ impl fmt::Debug for Balancer {
 #[must_use = "dropping it gives the reservation back"]
 pub struct Pick {
     balancer: Balancer,
-    raw: sys::lb_pick,
-    open: bool,
+    raw: sys::lb_pick, // Its number is 0 once it is reported.
 }
 
 // SAFETY: its texts are lent by the balancer, to any thread.
@@ -326,8 +247,8 @@ impl Pick {
 
     /// What it calls the model; None: as it was asked for.
     pub fn model(&self) -> Option<&str> {
-        // SAFETY: as above, where it is not NULL.
-        (!self.raw.model.is_null()).then(|| unsafe { CStr::from_ptr(self.raw.model) }.to_str().unwrap_or(""))
+        // SAFETY: as above.
+        (!self.raw.model.is_null()).then(|| unsafe { text(self.raw.model) })
     }
 
     /// Settles the reservation and says what to do next.
@@ -336,32 +257,29 @@ impl Pick {
     }
 
     fn settle(&mut self, outcome: &Outcome<'_>) -> Next {
-        self.open = false;
-        let known = [
-            (outcome.tokens_in.is_some(), sys::LB_KNOWN_TOKENS_IN),
-            (outcome.tokens_out.is_some(), sys::LB_KNOWN_TOKENS_OUT),
-            (outcome.tokens_cached.is_some(), sys::LB_KNOWN_TOKENS_CACHED),
-            (outcome.first_content.is_some(), sys::LB_KNOWN_FIRST_CONTENT),
-        ];
-        let raw = sys::lb_outcome {
-            struct_size: size_of::<sys::lb_outcome>() as u32,
+        let ((head, head_len), (body, body_len)) = (parts(outcome.head), parts(outcome.body));
+        let known = |number: Option<u64>, flag| if number.is_some() { flag } else { 0 };
+        let first_content = outcome.first_content.map(|it| it.as_nanos() as u64);
+        let raw = sized!(lb_outcome {
             kind: outcome.kind as u32,
             http_status: outcome.http_status.into(),
-            known: known.iter().filter(|it| it.0).map(|it| it.1).sum(),
-            head: outcome.head.as_ptr().cast(),
-            head_len: outcome.head.len(),
-            body: outcome.body.as_ptr().cast(),
-            body_len: outcome.body.len(),
+            known: known(outcome.tokens_in, sys::LB_KNOWN_TOKENS_IN)
+                | known(outcome.tokens_out, sys::LB_KNOWN_TOKENS_OUT)
+                | known(outcome.tokens_cached, sys::LB_KNOWN_TOKENS_CACHED)
+                | known(first_content, sys::LB_KNOWN_FIRST_CONTENT),
+            head,
+            head_len,
+            body,
+            body_len,
             tokens_in: outcome.tokens_in.unwrap_or(0),
             tokens_out: outcome.tokens_out.unwrap_or(0),
             tokens_cached: outcome.tokens_cached.unwrap_or(0),
-            first_content_ns: outcome.first_content.map_or(0, |it| it.as_nanos() as u64),
+            first_content_ns: first_content.unwrap_or(0),
             delivered: outcome.delivered.into(),
-            reserved: 0,
-        };
-        let mut next = sys::lb_next { struct_size: size_of::<sys::lb_next>() as u32, kind: 0, out_ns: 0 };
+        });
+        let (mut next, pick) = (sized!(lb_next {}), std::mem::take(&mut self.raw.pick));
         // SAFETY: the balancer lives, and the outcome is read before the function returns.
-        unsafe { sys::lb_balancer_report(self.balancer.0.raw, self.raw.pick, &raw, self.balancer.now(), &mut next) };
+        unsafe { sys::lb_balancer_report(self.balancer.0.raw, pick, &raw, self.balancer.now(), &mut next) };
         let out = Some(Duration::from_nanos(next.out_ns)).filter(|it| !it.is_zero());
         Next { elsewhere: next.kind == sys::LB_NEXT_ELSEWHERE, out }
     }
@@ -369,14 +287,8 @@ impl Pick {
 
 impl Drop for Pick {
     fn drop(&mut self) {
-        if self.open {
+        if self.raw.pick != 0 {
             self.settle(&Outcome { kind: OutcomeKind::NotSent, ..Outcome::default() });
         }
-    }
-}
-
-impl fmt::Debug for Pick {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pick").field("deployment", &self.deployment()).field("model", &self.model()).finish()
     }
 }

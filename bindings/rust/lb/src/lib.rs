@@ -3,8 +3,9 @@
 //!
 //! ```
 //! let config = r#"{"deployments": [{"name": "echo", "kind": "echo", "models": ["m"]}]}"#;
-//! let engine = lb::Engine::open(config)?;
-//! let request = lb::Request::post("/v1/chat/completions").delivery(lb::Delivery::Events);
+//! let engine = lb::Engine::open(config, lb::Options::default())?;
+//! let mut request = lb::Request::post("/v1/chat/completions");
+//! request.options.delivery = lb::Delivery::Events;
 //! let body = r#"{"model": "m", "stream": true, "messages": [{"role": "user", "content": "Say hello."}]}"#;
 //! lb::block_on(async {
 //!     let mut response = engine.call(&request, body).await?;
@@ -23,12 +24,19 @@
 //! - A [`Balancer`] is for programs that keep an HTTP client of their own.
 //!
 //! Features, none of which is on by default: `http` (requests and responses of the http crate), `tower` (`Engine` is a
-//! `tower::Service`, a `Response` is a body), `futures` (`Response` is a `Stream`, [`Sender`] a `Sink`), and `vendored`
-//! (liblb is built from its sources). The configuration is described in lb's `lib/config/reference.md`; what each part
-//! of the core promises, in its `lb.h`.
+//! `tower::Service`, a `Response` is a body), `futures` (`Response` is a `Stream`), and `vendored` (liblb is built from
+//! its sources). The configuration is described in lb's `lib/config/reference.md`; what each part of the core promises,
+//! in its `lb.h`, which [`sys`] repeats.
 #![deny(missing_docs)]
 #![warn(unsafe_op_in_unsafe_fn)]
-#![cfg_attr(docsrs, feature(doc_cfg))]
+
+/// A struct of `lb.h` that says its size; what is not named is zero.
+macro_rules! sized {
+    ($name:ident { $($member:ident $(: $value:expr)?),* $(,)? }) => {{
+        let struct_size = std::mem::size_of::<sys::$name>() as u32;
+        sys::$name { struct_size, $($member $(: $value)?,)* ..Default::default() }
+    }};
+}
 
 mod balancer;
 mod call;
@@ -44,38 +52,35 @@ mod futures;
 mod http;
 #[cfg(feature = "tower")]
 mod tower;
+#[rustfmt::skip]
+mod words;
 
-pub use balancer::{Ask, Balancer, Next, Outcome, OutcomeKind, Pick, Refused, Wait};
-pub use call::{Attempt, Call, CallOptions, Delivery, Done, Request, Response, Sender};
-pub use engine::{Candidate, Closed, Engine, Options};
+pub use balancer::{Ask, Balancer, Next, Outcome, Pick, Refused};
+pub use call::{Call, CallOptions, Request, Response, Sender};
+pub use engine::{check_config, Engine, Options};
 pub use error::{Error, Status};
 pub use lb_sys as sys;
+pub use words::{Delivery, Done, OutcomeKind};
+
+macro_rules! opaque {
+    ($($name:ident)*) => {
+        $(impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        })*
+    };
+}
+opaque! { Balancer Call Engine Options Pick Response Sender }
 
 /// What most functions here return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-
-/// Says what `lb_build_info` says: version, dependencies and linkage of liblb, as one line of JSON.
-pub fn build_info() -> &'static str {
-    // SAFETY: never NULL, and never freed.
-    unsafe { error::text(sys::lb_build_info()) }
-}
-
-/// Checks a configuration without opening anything or reading a secret.
-pub fn check_config(config: &str) -> Result<()> {
-    // SAFETY: the text is read before the function returns.
-    error::check(|err| unsafe { sys::lb_config_check(config.as_ptr().cast(), config.len(), err) })
-}
-
-/// The JSON Schema of the configuration, defaults included.
-pub fn config_schema() -> &'static str {
-    // SAFETY: never NULL, and never freed.
-    unsafe { error::text(sys::lb_config_schema()) }
-}
+use std::task::{Context, Poll, Wake};
 
 struct Unpark(std::thread::Thread);
 
@@ -88,13 +93,18 @@ impl Wake for Unpark {
 /// Runs a future on this thread to its end, for programs without an executor.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = Box::pin(future);
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let waker = Arc::new(Unpark(std::thread::current())).into();
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             return output;
         }
         std::thread::park();
     }
+}
+
+/// A text or bytes, as C takes them.
+fn parts(bytes: &(impl AsRef<[u8]> + ?Sized)) -> (*const sys::c_char, usize) {
+    (bytes.as_ref().as_ptr().cast(), bytes.as_ref().len())
 }
 
 /// A future from a function. (The standard library's came after the Rust that this crate begins with.)

@@ -1,7 +1,7 @@
 //! Calls over `lb mock`: what reaches the upstream's socket, and when.
 mod support;
 
-use lb::{block_on, Delivery, Engine, Request, Status};
+use lb::{block_on, Delivery, Engine, Options, Request, Status};
 use std::future::Future;
 use std::time::{Duration, Instant};
 use support::*;
@@ -44,7 +44,8 @@ fn cancel_before_the_head() {
 #[test]
 fn cancel_between_events() {
     closes_within_100_ms(r#"{"tokens":1000,"stall":{"after_events":5}}"#, |engine| {
-        let mut response = block_on(engine.call(&post().delivery(Delivery::Events), body(true))).unwrap();
+        let mut response =
+            block_on(engine.call(&post().with(|it| it.delivery = Delivery::Events), body(true))).unwrap();
         for _ in 0..6 {
             block_on(response.next()).unwrap().unwrap(); // The role is the first.
         }
@@ -59,7 +60,7 @@ fn cancel_between_events() {
 #[test]
 fn cancel_by_leaving_the_loop() {
     closes_within_100_ms(r#"{"tokens":100000,"event_gap_ms":1}"#, |engine| {
-        let call = engine.call(&post().delivery(Delivery::Events), body(true));
+        let call = engine.call(&post().with(|it| it.delivery = Delivery::Events), body(true));
         Box::new(move || {
             block_on(async {
                 let mut response = call.await.unwrap();
@@ -88,10 +89,10 @@ fn cancel_by_dropping_the_body() {
 fn cancel_in_the_middle_of_the_request() {
     closes_within_100_ms("{}", |engine| {
         let (mut sender, call) = engine.call_streaming(&post().header("content-length", "100000"));
-        sender.push(body(false)).unwrap();
+        block_on(sender.send(body(false))).unwrap();
         Box::new(move || {
             drop(sender);
-            assert_eq!(block_on(call).unwrap_err().status(), Status::CANCELLED);
+            assert_eq!(block_on(call).unwrap_err().status, Status::CANCELLED);
         })
     });
 }
@@ -101,7 +102,7 @@ fn cancel_in_the_middle_of_the_request() {
 fn back_pressure() {
     let mock = Mock::start(r#"{"tokens":1000,"token_bytes":60000}"#);
     let engine = mock.engine();
-    let mut response = block_on(engine.call(&post().window(4096), body(true))).unwrap();
+    let mut response = block_on(engine.call(&post().with(|it| it.window = 4096), body(true))).unwrap();
     let mut sent = -1.0;
     until("it stands still", || {
         std::thread::sleep(Duration::from_millis(100));
@@ -123,7 +124,7 @@ fn back_pressure() {
 fn slow_reader() {
     let mock = Mock::start(r#"{"tokens":300,"token_bytes":100}"#);
     let engine = mock.engine();
-    let request = post().delivery(Delivery::Events).window(1024);
+    let request = post().with(|it| it.delivery = Delivery::Events).with(|it| it.window = 1024);
     let mut response = block_on(engine.call(&request, body(true))).unwrap();
     let mut events = 0;
     while let Some(event) = block_on(response.next()) {
@@ -170,10 +171,10 @@ fn streamed_request_waits() {
             "routes":[{{"model":"m","tiers":[["a"]],"replay_bytes":65536}}]}}"#,
         url
     );
-    let engine = Engine::open(&config).unwrap();
+    let engine = Engine::open(&config, Options::default()).unwrap();
     let (mut sender, call) = engine.call_streaming(&post());
     let (piece, mut sent) = (vec![b'x'; 65536], 0);
-    sender.push(r#"{"model":"m","messages":[{"role":"user","content":""#).unwrap();
+    block_on(sender.send(r#"{"model":"m","messages":[{"role":"user","content":""#)).unwrap();
     let (counter, waker) = Counter::new();
     let mut quiet = Instant::now();
     while quiet.elapsed() < Duration::from_millis(300) {
@@ -188,9 +189,12 @@ fn streamed_request_waits() {
     assert!(sent >= 65536);
     drop(call);
     until("the sender is woken", || counter.woken() > 0);
-    until("the sender is told", || match sender.poll_ready(&mut std::task::Context::from_waker(&waker)) {
-        std::task::Poll::Ready(told) => told.unwrap_err().status() == Status::CANCELLED,
-        std::task::Poll::Pending => false,
+    until("the sender is told", || {
+        let mut send = Box::pin(sender.send(&piece));
+        match send.as_mut().poll(&mut std::task::Context::from_waker(&waker)) {
+            std::task::Poll::Ready(told) => told.unwrap_err().status == Status::CANCELLED,
+            std::task::Poll::Pending => false,
+        }
     });
 }
 
@@ -202,16 +206,16 @@ fn failover() {
         east.deployment("east"),
         west.deployment("west")
     );
-    let engine = Engine::open(&config).unwrap();
+    let engine = Engine::open(&config, Options::default()).unwrap();
     let served_by = || {
-        let mut response = block_on(engine.call(&post().attempts(true), body(true))).unwrap();
+        let mut response = block_on(engine.call(&post().with(|it| it.attempts = true), body(true))).unwrap();
         assert!(block_on(response.bytes()).unwrap().ends_with(b"[DONE]\n\n"));
         response.done().unwrap().clone()
     };
     assert_eq!(served_by().upstream, "east");
     east.control(r#"{"error":{"status":503}}"#);
     let done = served_by();
-    assert_eq!((done.upstream.as_str(), done.attempts), ("west", 2));
+    assert_eq!((done.upstream.as_str(), done.attempts), ("west", Some(2)));
     let failed = &done.failed[0];
     assert_eq!((failed.status, failed.code, failed.upstream.as_str()), (Status::UPSTREAM, 503, "east"));
     assert!(!failed.message.is_empty());
@@ -225,7 +229,8 @@ fn failover() {
 #[test]
 fn broken_stream() {
     let mock = Mock::start(r#"{"tokens":50,"cut":{"after_events":10}}"#);
-    let mut response = block_on(mock.engine().call(&post().delivery(Delivery::Events), body(true))).unwrap();
+    let mut response =
+        block_on(mock.engine().call(&post().with(|it| it.delivery = Delivery::Events), body(true))).unwrap();
     let mut events = 0;
     let error = loop {
         match block_on(response.next()).expect("an error before the end") {
@@ -234,10 +239,10 @@ fn broken_stream() {
         }
     };
     assert!(events >= 9, "{}", events);
-    assert_eq!(error.status(), Status::BROKEN);
-    assert!(!error.message().is_empty());
-    assert_eq!(error.done().unwrap().upstream, "mock");
-    assert_eq!(response.done().unwrap().attempts, 1);
+    assert_eq!(error.status, Status::BROKEN);
+    assert!(!error.message.is_empty());
+    assert_eq!(error.done.upstream, "mock");
+    assert_eq!(response.done().unwrap().attempts, Some(1));
     assert!(block_on(response.next()).is_none());
 }
 
@@ -255,10 +260,10 @@ fn refused_by_the_upstream() {
 fn limited() {
     let mock = Mock::start("{}");
     let deployment = mock.deployment("mock").replace("\"name\"", "\"rpm\":1,\"name\"");
-    let engine = Engine::open(&format!(r#"{{"deployments":[{}]}}"#, deployment)).unwrap();
-    let call = || block_on(engine.call(&post().deadline(Duration::from_secs(2)), body(false)));
+    let engine = Engine::open(&format!(r#"{{"deployments":[{}]}}"#, deployment), Options::default()).unwrap();
+    let call = || block_on(engine.call(&post().with(|it| it.deadline = Duration::from_secs(2)), body(false)));
     assert_eq!(call().unwrap().status(), 200);
     let refused = call().unwrap_err();
-    assert_eq!((refused.status(), refused.code()), (Status::LIMITED, 429));
-    assert!(refused.retry_after().unwrap() > Duration::from_secs(2), "{:?}", refused);
+    assert_eq!((refused.status, refused.done.code), (Status::LIMITED, 429));
+    assert!(refused.done.retry_after.unwrap() > Duration::from_secs(2), "{:?}", refused);
 }

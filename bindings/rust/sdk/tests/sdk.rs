@@ -17,7 +17,7 @@ use support::*;
 /// The same engine in two ways.
 fn clients(deployments: &str, routes: &str) -> (Engine, [Client<OpenAIConfig>; 2]) {
     let listen = r#""listen":[{"address":"127.0.0.1:0"}]"#;
-    let engine = Engine::open(&format!(r#"{{{listen},"deployments":[{deployments}]{routes}}}"#)).unwrap();
+    let engine = Engine::open(&format!(r#"{{{listen},"deployments":[{deployments}]{routes}}}"#), Options::default()).unwrap();
     let base = format!("http://{}/v1", engine.address("").unwrap());
     let config = OpenAIConfig::new().with_api_base(base).with_api_key("of-the-caller");
     let http = reqwest::Client::builder().no_proxy().build().unwrap();

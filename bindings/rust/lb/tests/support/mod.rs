@@ -19,13 +19,24 @@ pub fn body(stream: bool) -> String {
     format!(r#"{{"model":"m","stream":{},"messages":[{{"role":"user","content":"Say hello."}}]}}"#, stream)
 }
 
+pub trait With {
+    fn with(self, change: impl FnOnce(&mut lb::CallOptions)) -> lb::Request;
+}
+
+impl With for lb::Request {
+    fn with(mut self, change: impl FnOnce(&mut lb::CallOptions)) -> lb::Request {
+        change(&mut self.options);
+        self
+    }
+}
+
 /// One deployment that answers in process; `more` goes into it.
 pub fn echo(more: &str) -> String {
     format!(r#"{{"deployments":[{{"name":"echo","kind":"echo","models":["m"]{}}}]}}"#, more)
 }
 
 pub fn engine(more: &str) -> lb::Engine {
-    lb::Engine::open(&echo(more)).unwrap()
+    lb::Engine::open(&echo(more), lb::Options::default()).unwrap()
 }
 
 /// Waits until it is so.
@@ -103,7 +114,8 @@ impl Mock {
     }
 
     pub fn engine(&self) -> lb::Engine {
-        lb::Engine::open(&format!(r#"{{"deployments":[{}]}}"#, self.deployment("mock"))).unwrap()
+        lb::Engine::open(&format!(r#"{{"deployments":[{}]}}"#, self.deployment("mock")), lb::Options::default())
+            .unwrap()
     }
 
     pub fn journal(&self) -> Journal {

@@ -228,7 +228,7 @@ fn main() {
     let scaled = |count: usize| CONCURRENCY.max((count as f64 * scale).round() as usize);
     let mock = Mock::start(arguments.get(1).expect("usage: lb-bench LB [--rounds N] [--scale F] [--only CASE]"));
     let config = format!(r#"{{"deployments":[{{"name":"mock","url":"{}/v1","connections_max":4096}}]}}"#, mock.1);
-    let engine = Engine::open(&config).unwrap();
+    let engine = Engine::open(&config, Options::default()).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let reqwest = Side::Reqwest(reqwest::Client::builder().no_proxy().build().unwrap(), format!("{}{}", mock.1, PATH));
     let bytes = Side::lb(&engine, Delivery::Bytes);
