@@ -16,13 +16,13 @@ fn main() {
     }
 }
 
-/// The shared library of that folder, or else the static one, which leaves the C++ library to its users.
+/// The shared library of that folder, or else the static one, which has a list beside it of what its users link too.
 fn link(folder: &Path) {
     let shared = ["liblb.so", "liblb.dylib"].iter().any(|name| folder.join(name).exists());
     println!("cargo:rustc-link-search=native={}", folder.display());
     println!("cargo:rustc-link-lib={}=lb", if shared { "dylib" } else { "static" });
     if !shared {
-        println!("cargo:rustc-link-lib=stdc++");
+        link_flags(&std::fs::read_to_string(folder.join("liblb.needs")).expect("liblb.needs, beside liblb.a"));
     }
 }
 
@@ -30,7 +30,7 @@ fn build() -> PathBuf {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
     let source = env::var_os("LB_SOURCE_DIR").map_or(beside, PathBuf::from);
     let folder = PathBuf::from(env::var_os("OUT_DIR").unwrap()).join("lb");
-    for part in ["include", "lib", "meson.build"] {
+    for part in ["include", "lib", "bindings/static", "meson.build"] {
         println!("cargo:rerun-if-changed={}", source.join(part).display());
     }
     if !folder.join("build.ninja").exists() {
@@ -43,7 +43,11 @@ fn build() -> PathBuf {
 
 fn ask_pkg_config() {
     let program = env::var_os("PKG_CONFIG").unwrap_or_else(|| "pkg-config".into());
-    for flag in run(Command::new(program).args(["--libs", "lb"])).split_whitespace() {
+    link_flags(&run(Command::new(program).args(["--libs", "lb"])));
+}
+
+fn link_flags(flags: &str) {
+    for flag in flags.split_whitespace() {
         if let Some(folder) = flag.strip_prefix("-L") {
             println!("cargo:rustc-link-search=native={}", folder);
         } else if let Some(name) = flag.strip_prefix("-l") {

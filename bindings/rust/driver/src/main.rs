@@ -117,6 +117,7 @@ impl Running {
             match self.next() {
                 Ok(Some(piece)) => hash.add(&piece),
                 Ok(None) => return format!("end {}", hash),
+                Err(said) if said == CANCELLED => return said,
                 Err(said) => return format!("{} bytes={}", said, hash.bytes),
             }
         }

@@ -1,12 +1,12 @@
 use crate::engine::{millis, Engine, Handle};
 use crate::error::check;
-use crate::{parts, sys, Delivery, Done, Error, PollFn, Result, Status};
+use crate::{parts, sys, Delivery, Done, Error, Result, Status};
 use std::collections::VecDeque;
-use std::future::Future;
+use std::future::{poll_fn, Future};
 use std::mem::{swap, take};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{ready, Context, Poll, Waker};
 use std::time::Duration;
 
 /// What a call can be asked for. What is zero is the route's. (With the feature `http`, as an extension of a request.)
@@ -167,7 +167,7 @@ impl Shared {
     }
 
     /// What `find` finds; else `slot` gets the waker, to be woken when there may be more. Wakers are others' code, so
-    /// none is cloned or dropped under the lock: the one that is not kept is dropped behind it, as it is declared first.
+    /// none is cloned or dropped under the lock: declared before it, the one that is not kept is dropped behind it.
     fn poll<T>(
         &self,
         cx: &mut Context<'_>,
@@ -305,7 +305,7 @@ impl Response {
     /// The next piece of the body; None is its end, and after an error nothing follows. Dropping this future loses
     /// nothing.
     pub async fn next(&mut self) -> Option<Result<Vec<u8>>> {
-        PollFn(|cx: &mut Context<'_>| self.poll_next(cx)).await
+        poll_fn(|cx| self.poll_next(cx)).await
     }
 
     /// The rest of the body.
@@ -334,13 +334,9 @@ impl Response {
                 swap(ends, &mut state.ends);
                 Some(None)
             };
-            match self.reader.0.shared.poll(cx, |it| &mut it.reader, find) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(None) => {}
-                Poll::Ready(Some(end)) => {
-                    self.done = Some(end.as_ref().map_or_else(|it| it.done.clone(), Arc::clone));
-                    return Poll::Ready(end.err().map(Err));
-                }
+            if let Some(end) = ready!(self.reader.0.shared.poll(cx, |it| &mut it.reader, find)) {
+                self.done = Some(end.as_ref().map_or_else(|it| it.done.clone(), Arc::clone));
+                return Poll::Ready(end.err().map(Err));
             }
         }
         let piece = self.take_piece();
@@ -380,7 +376,7 @@ impl Sender {
             Some(end) => Some(Err(why(end))),
             None => state.room.then(|| Ok(())),
         };
-        PollFn(|cx: &mut Context<'_>| self.flight.shared.poll(cx, |it| &mut it.writer, find)).await?;
+        poll_fn(|cx| self.flight.shared.poll(cx, |it| &mut it.writer, find)).await?;
         self.append(bytes.as_ref(), 0)
     }
 

@@ -1,11 +1,11 @@
 use crate::call::{data, Call, Request, Sender, Shared};
 use crate::error::{check, owned};
-use crate::{parts, sys, PollFn, Result, Status};
-use std::future::Future;
+use crate::{parts, sys, Result, Status};
+use std::future::{poll_fn, Future};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 /// How to open an [`Engine`]. What is left out is the core's default.
@@ -211,7 +211,7 @@ impl Engine {
         // SAFETY: the engine lives.
         let status = unsafe { sys::lb_engine_close(self.0.engine, millis(drain) as u32) };
         let hub = self.0.hub.clone();
-        PollFn(move |cx: &mut Context<'_>| {
+        poll_fn(move |cx| {
             let waker = cx.waker().clone();
             let mut closed = hub.closed.lock().unwrap_or_else(PoisonError::into_inner);
             if closed.0 || status == sys::LB_FORKED {

@@ -78,7 +78,6 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake};
 
@@ -105,14 +104,4 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 /// A text or bytes, as C takes them.
 fn parts(bytes: &(impl AsRef<[u8]> + ?Sized)) -> (*const sys::c_char, usize) {
     (bytes.as_ref().as_ptr().cast(), bytes.as_ref().len())
-}
-
-/// A future from a function. (The standard library's came after the Rust that this crate begins with.)
-struct PollFn<F>(F);
-
-impl<T, F: FnMut(&mut Context<'_>) -> Poll<T> + Unpin> Future for PollFn<F> {
-    type Output = T;
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        (self.0)(cx)
-    }
 }

@@ -1,7 +1,7 @@
-use crate::{Engine, Error, PollFn, Request, Response, Result};
+use crate::{Engine, Error, Request, Response, Result};
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame};
-use std::future::Future;
+use std::future::{poll_fn, Future};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -10,7 +10,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// The next piece of a body that has data in it; trailers have no place in these calls.
 async fn piece<B: Body>(body: &mut Pin<Box<B>>) -> Option<Result<Bytes, B::Error>> {
     loop {
-        let frame = PollFn(|cx: &mut Context<'_>| body.as_mut().poll_frame(cx)).await?;
+        let frame = poll_fn(|cx| body.as_mut().poll_frame(cx)).await?;
         if let Some(piece) = frame.map(|it| it.into_data().ok()).transpose() {
             return Some(piece.map(|mut it| it.copy_to_bytes(it.remaining())));
         }

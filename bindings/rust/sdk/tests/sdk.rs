@@ -7,7 +7,7 @@ use async_openai::error::OpenAIError;
 use async_openai::types::chat::CreateChatCompletionRequest;
 use async_openai::Client;
 use futures_util::StreamExt;
-use lb::Engine;
+use lb::{Engine, Options};
 use serde_json::{json, Value};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -215,7 +215,7 @@ async fn errors() {
         other => panic!("{other:?}"),
     }
     match hook.chat().create(unknown).await.unwrap_err() {
-        OpenAIError::Boxed(error) => assert_eq!(error.downcast_ref::<lb::Error>().unwrap().code(), 404),
+        OpenAIError::Boxed(error) => assert_eq!(error.downcast_ref::<lb::Error>().unwrap().done.code, 404),
         other => panic!("{other:?}"),
     }
 }

@@ -1,6 +1,6 @@
 //! many FILE [CALLS [MODEL]]: so many calls at a time, on one thread: a call runs from its start on, whoever awaits it.
 //! Prints who served how many; ends with 1 when one was not served.
-use lb::{block_on, Options, Request};
+use lb::{block_on, Engine, Options, Request};
 use std::collections::BTreeMap;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -8,7 +8,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config = std::fs::read_to_string(arguments.next().ok_or("usage: many FILE [CALLS [MODEL]]")?)?;
     let count = arguments.next().map_or(Ok(20), |it| it.parse::<usize>())?;
     let model = arguments.next().unwrap_or_else(|| "gpt-4o-mini".to_owned());
-    let engine = Options::new().secrets().no_listen().open(&config)?;
+    let engine = Engine::open(&config, Options { secrets: true, no_listen: true, ..Options::default() })?;
     let body = format!(r#"{{"model": "{}", "messages": [{{"role": "user", "content": "Say hello."}}]}}"#, model);
     let request = Request::post("/v1/chat/completions");
     let calls: Vec<_> = (0..count).map(|_| engine.call(&request, &body)).collect();

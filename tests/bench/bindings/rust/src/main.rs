@@ -8,7 +8,7 @@
 //! in a `deliver` function of its own over lb-sys, and hands nothing on.
 mod floor;
 
-use lb::{Delivery, Engine, Request};
+use lb::{Delivery, Engine, Options, Request};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -66,7 +66,8 @@ const KEY: &str = "Bearer sk-of-the-caller";
 
 impl Side {
     fn lb(engine: &Engine, delivery: Delivery) -> Side {
-        let request = Request::post(PATH).header("authorization", KEY).header("user-agent", AGENT).delivery(delivery);
+        let mut request = Request::post(PATH).header("authorization", KEY).header("user-agent", AGENT);
+        request.options.delivery = delivery;
         Side::Lb(engine.clone(), request)
     }
 
