@@ -2,7 +2,7 @@
 //! become those of the http crate, and the answers go the other way.
 use async_openai::config::OpenAIConfig;
 use async_openai::error::OpenAIError;
-use async_openai::executor::HttpRequestFactory;
+use async_openai::middleware::HttpRequestFactory;
 use async_openai::Client;
 use tower::{service_fn, ServiceExt};
 
@@ -17,7 +17,7 @@ pub fn client(engine: &lb::Engine) -> Client<OpenAIConfig> {
         let engine = engine.clone();
         async move {
             let request: http::Request<reqwest::Body> = request.build().await?.try_into().map_err(broken)?;
-            let response = engine.oneshot(request).await.map_err(broken)?;
+            let response = engine.oneshot(request).await?;
             Ok::<_, OpenAIError>(reqwest::Response::from(response.map(reqwest::Body::wrap)))
         }
     });

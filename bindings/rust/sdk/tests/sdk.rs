@@ -17,7 +17,8 @@ use support::*;
 /// The same engine in two ways.
 fn clients(deployments: &str, routes: &str) -> (Engine, [Client<OpenAIConfig>; 2]) {
     let listen = r#""listen":[{"address":"127.0.0.1:0"}]"#;
-    let engine = Engine::open(&format!(r#"{{{listen},"deployments":[{deployments}]{routes}}}"#), Options::default()).unwrap();
+    let engine =
+        Engine::open(&format!(r#"{{{listen},"deployments":[{deployments}]{routes}}}"#), Options::default()).unwrap();
     let base = format!("http://{}/v1", engine.address("").unwrap());
     let config = OpenAIConfig::new().with_api_base(base).with_api_key("of-the-caller");
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -57,24 +58,22 @@ async fn plain_and_streamed() {
     assert!(!mock.journal().0.contains("of-the-caller"));
 }
 
-/// An upstream that wants its tool called, and says what it was asked.
-fn tool_upstream(asked: Arc<Mutex<Vec<Value>>>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+type Answer = fn(&Value) -> (&'static str, String);
+
+/// An upstream in this process: what it answers, by the body of the request; and all of those.
+fn upstream(answer: Answer) -> (String, Arc<Mutex<Vec<Value>>>) {
+    let (listener, asked) = (TcpListener::bind("127.0.0.1:0").unwrap(), Arc::new(Mutex::new(Vec::new())));
+    let (url, all) = (format!("http://{}/v1", listener.local_addr().unwrap()), asked.clone());
     std::thread::spawn(move || {
         for socket in listener.incoming() {
-            let (asked, socket) = (asked.clone(), socket.unwrap());
-            std::thread::spawn(move || serve_tools(socket, &asked));
+            let (all, socket) = (all.clone(), socket.unwrap());
+            std::thread::spawn(move || serve(socket, answer, &all));
         }
     });
-    url
+    (url, asked)
 }
 
-const CALL: &str =
-    r#"{"index":0,"id":"call_1","type":"function","function":{"name":"weather","arguments":"{\"city\""}}"#;
-const MORE: &str = r#"{"index":0,"function":{"arguments":":\"Oslo\"}"}}"#;
-
-fn serve_tools(mut socket: std::net::TcpStream, asked: &Mutex<Vec<Value>>) {
+fn serve(mut socket: std::net::TcpStream, answer: Answer, asked: &Mutex<Vec<Value>>) {
     let mut reader = BufReader::new(socket.try_clone().unwrap());
     loop {
         let (mut line, mut length) = (String::new(), 0);
@@ -90,38 +89,45 @@ fn serve_tools(mut socket: std::net::TcpStream, asked: &Mutex<Vec<Value>>) {
         let mut body = vec![0; length];
         reader.read_exact(&mut body).unwrap();
         let body: Value = serde_json::from_slice(&body).unwrap();
-        let (kind, answer) = if body["stream"] == json!(true) {
-            let chunk = |delta: String, finish: &str| {
-                format!(
-                    "data: {{\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":\
-                     [{{\"index\":0,\"delta\":{delta},\"finish_reason\":{finish}}}]}}\n\n"
-                )
-            };
-            let calls = |call: &str| format!("{{\"tool_calls\":[{call}]}}");
-            let end = chunk("{}".into(), "\"tool_calls\"");
-            let text = chunk(calls(CALL), "null") + &chunk(calls(MORE), "null") + &end + "data: [DONE]\n\n";
-            ("text/event-stream", text)
-        } else {
-            let function = json!({"name": "weather", "arguments": "{\"city\":\"Oslo\"}"});
-            let call = json!({"id": "call_1", "type": "function", "function": function});
-            let message = json!({"role": "assistant", "content": null, "tool_calls": [call]});
-            let choice = json!({"index": 0, "message": message, "finish_reason": "tool_calls"});
-            let usage = json!({"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2});
-            let answer = json!({"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice],
-                "usage": usage});
-            ("application/json", answer.to_string())
-        };
+        let (kind, text) = answer(&body);
         asked.lock().unwrap().push(body);
-        let length = answer.len();
-        write!(socket, "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{answer}").unwrap();
+        let length = text.len();
+        write!(socket, "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{text}").unwrap();
     }
+}
+
+const CALL: &str =
+    r#"{"index":0,"id":"call_1","type":"function","function":{"name":"weather","arguments":"{\"city\""}}"#;
+const MORE: &str = r#"{"index":0,"function":{"arguments":":\"Oslo\"}"}}"#;
+
+/// It wants its tool called.
+fn tool_calls(body: &Value) -> (&'static str, String) {
+    if body["stream"] == json!(true) {
+        let chunk = |delta: String, finish: &str| {
+            format!(
+                "data: {{\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":\
+                 [{{\"index\":0,\"delta\":{delta},\"finish_reason\":{finish}}}]}}\n\n"
+            )
+        };
+        let calls = |call: &str| format!("{{\"tool_calls\":[{call}]}}");
+        let end = chunk("{}".into(), "\"tool_calls\"");
+        let text = chunk(calls(CALL), "null") + &chunk(calls(MORE), "null") + &end + "data: [DONE]\n\n";
+        return ("text/event-stream", text);
+    }
+    let function = json!({"name": "weather", "arguments": "{\"city\":\"Oslo\"}"});
+    let call = json!({"id": "call_1", "type": "function", "function": function});
+    let message = json!({"role": "assistant", "content": null, "tool_calls": [call]});
+    let choice = json!({"index": 0, "message": message, "finish_reason": "tool_calls"});
+    let usage = json!({"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2});
+    let answer = json!({"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice],
+        "usage": usage});
+    ("application/json", answer.to_string())
 }
 
 #[tokio::test]
 async fn tools() {
     use async_openai::types::chat::{ChatCompletionMessageToolCalls, FinishReason};
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let url = tool_upstream(asked.clone());
+    let (url, asked) = upstream(tool_calls);
     let (_engine, clients) = clients(&format!(r#"{{"name":"tools","url":"{url}","models":["m"]}}"#), "");
     let parameters = json!({"type": "object", "properties": {"city": {"type": "string"}}});
     let tool = json!({"type": "function", "function": {"name": "weather", "parameters": parameters}});
@@ -157,7 +163,8 @@ async fn tools() {
 }
 
 /// A stream that is dropped, and a call that is: the upstream sees its client close.
-#[tokio::test]
+// Its streams are read by a task of theirs, which needs a thread of its own while this one waits.
+#[tokio::test(flavor = "multi_thread")]
 async fn abort() {
     let mock = Mock::start(r#"{"tokens":100000,"event_gap_ms":1,"per_model":{"slow":{"latency_ms":60000}}}"#);
     let deployment = mock.deployment("mock").replace(r#"["m"]"#, r#"["m","slow"]"#);
@@ -218,4 +225,66 @@ async fn errors() {
         OpenAIError::Boxed(error) => assert_eq!(error.downcast_ref::<lb::Error>().unwrap().done.code, 404),
         other => panic!("{other:?}"),
     }
+}
+
+/// Anthropic's API, which has no SDK in Rust, by reqwest: a call with a tool, plain and streamed.
+fn messages(body: &Value) -> (&'static str, String) {
+    let usage = json!({"input_tokens": 7, "output_tokens": 5});
+    let tool = json!({"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city": "Oslo"}});
+    let message = |content: Value, stop: Value| {
+        json!({"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": content,
+            "stop_reason": stop, "stop_sequence": null, "usage": usage})
+    };
+    if body["stream"] != json!(true) {
+        return ("application/json", message(json!([tool]), json!("tool_use")).to_string());
+    }
+    let block = json!({"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {}});
+    let delta = |text: &str| json!({"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": text}});
+    let events = [
+        json!({"type": "message_start", "message": message(json!([]), Value::Null)}),
+        json!({"type": "content_block_start", "index": 0, "content_block": block}),
+        delta("{\"city\""),
+        delta(":\"Oslo\"}"),
+        json!({"type": "content_block_stop", "index": 0}),
+        json!({"type": "message_delta", "delta": {"stop_reason": "tool_use", "stop_sequence": null}, "usage": usage}),
+        json!({"type": "message_stop"}),
+    ];
+    let text = events.iter().map(|it| format!("event: {}\ndata: {it}\n\n", it["type"].as_str().unwrap())).collect();
+    ("text/event-stream", text)
+}
+
+#[tokio::test]
+async fn anthropic() {
+    let (url, asked) = upstream(messages);
+    let url = url.trim_end_matches("/v1");
+    let config = format!(
+        r#"{{"listen":[{{"address":"127.0.0.1:0"}}],"deployments":[
+            {{"name":"bad","dialect":"anthropic","url":"http://127.0.0.1:1","models":["m"]}},
+            {{"name":"good","dialect":"anthropic","url":"{url}","models":["m"]}}],
+          "routes":[{{"model":"m","tiers":[["bad"],["good"]]}}]}}"#
+    );
+    let engine = Engine::open(&config, Options::default()).unwrap();
+    let address = format!("http://{}/v1/messages", engine.address("").unwrap());
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    for stream in [false, true] {
+        let tool = json!({"name": "weather", "input_schema": {"type": "object"}});
+        let body = json!({"model": "m", "max_tokens": 50, "stream": stream, "tools": [tool],
+            "messages": [{"role": "user", "content": "Weather?"}]});
+        for listener in [false, true] {
+            let request = http.post(&address).header("anthropic-version", "2023-06-01").header("x-api-key", "mine");
+            let request = request.header("content-type", "application/json").body(body.to_string());
+            let text = if listener {
+                request.send().await.unwrap().error_for_status().unwrap().text().await.unwrap()
+            } else {
+                let request: http::Request<reqwest::Body> = request.build().unwrap().try_into().unwrap();
+                let response = tower::ServiceExt::oneshot(engine.clone(), request).await.unwrap();
+                assert_eq!(response.headers()["x-lb-served-by"], "good");
+                String::from_utf8(response.into_body().bytes().await.unwrap()).unwrap()
+            };
+            let json = if stream { "data: {\"type\":\"message_stop\"}\n\n" } else { "" };
+            assert!(text.ends_with(json) && text.contains("toolu_1"), "{text}");
+            assert_eq!(text, messages(&body).1);
+        }
+    }
+    assert!(asked.lock().unwrap().iter().all(|it| it["tools"][0]["name"] == "weather"));
 }
