@@ -266,7 +266,7 @@ def rust_arguments(text):
 
 
 def rust_doc(comment, indent=""):
-    comment = re.sub(r"\s*\n\s*\*?\s*", " ", comment or "").strip().replace("[", "\\[")
+    comment = re.sub(r"\s*\n\s*\*?\s*", " ", (comment or "").strip().lstrip("*")).strip().replace("[", "\\[")
     return wrapped(comment, "///", indent) if comment else ""
 
 
@@ -576,11 +576,11 @@ def rust_config(schema):
         out += "".join(f'            {name}::{camel(v)} => "{v}".write(out),\n' for v in values) + "        }\n    }\n}\n"
     for name, (doc, fields) in schema.structs.items():
         name = rust_type(Type("struct", name))
-        out += "\n" + wrapped(doc or "A configuration.", "///") + f"#[derive(Clone, Debug, Default, PartialEq)]\npub struct {name} {{\n"
+        out += "\n" + rust_doc(doc or "A configuration.") + f"#[derive(Clone, Debug, Default, PartialEq)]\npub struct {name} {{\n"
         for field in fields:
             bare = field.required or field.type.kind in ("list", "map")
             type_ = rust_type(field.type) if bare else f"Option<{rust_type(field.type)}>"
-            out += wrapped(field.doc, "///", "    ") + f"    pub {rust_field(field.key)}: {type_},\n"
+            out += rust_doc(field.doc, "    ") + f"    pub {rust_field(field.key)}: {type_},\n"
         out += f"}}\n\nimpl Json for {name} {{\n    fn write(&self, out: &mut String) {{\n        out.push('{{');\n"
         for field in fields:
             required = str(field.required).lower()

@@ -396,9 +396,9 @@ extern "C" {
     /// \[one]\[blocks]\[cb] Cancels the queue's calls, which end without DONE, and the loan of the last
     /// batch. Once it returns, wake and deliver never run again, but for the one it was called from.
     pub fn lb_queue_close(queue: *mut lb_queue);
-    /// * \[any] Starts a call. `head` is an HTTP/1.1 request head, "POST /v1/... " and header lines, with
-    /// or without the blank line; `x-lb-*` lines carry what the gateway takes too: x-lb-route (a route by
-    /// its model), x-lb-affinity (a session), x-lb-caller (who is counted), x-lb-priority (a number),
+    /// \[any] Starts a call. `head` is an HTTP/1.1 request head, "POST /v1/... " and header lines, with or
+    /// without the blank line; `x-lb-*` lines carry what the gateway takes too: x-lb-route (a route by its
+    /// model), x-lb-affinity (a session), x-lb-caller (who is counted), x-lb-priority (a number),
     /// x-lb-trace (any value: say why, in an x-lb-trace field of the answer).
     pub fn lb_call_start(engine: *mut lb_engine, queue: *mut lb_queue, options: *const lb_call_options, head: *const c_char, head_len: usize, body: *const c_void, body_len: usize, out: *mut lb_call, err: *mut lb_error) -> lb_status;
     /// \[any]\[cb] More of the body of a call with LB_CALL_APPEND; `last`: 1 with the end of it, which may

@@ -374,7 +374,7 @@ impl Sender {
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) -> Result<()> {
         let find = |state: &mut State| match &state.end {
             Some(end) => Some(Err(why(end))),
-            None => state.room.then(|| Ok(())),
+            None => state.room.then_some(Ok(())),
         };
         poll_fn(|cx| self.flight.shared.poll(cx, |it| &mut it.writer, find)).await?;
         self.append(bytes.as_ref(), 0)

@@ -106,7 +106,7 @@ fn wakes_who_waits() {
     assert!(take_pieces(&shared, &old).is_none());
     assert!(take_pieces(&shared, &Waker::from(reader.clone())).is_none());
     let waker = Waker::from(writer.clone());
-    let room = |state: &mut State| state.room.then(|| ());
+    let room = |state: &mut State| state.room.then_some(());
     assert!(shared.poll(&mut Context::from_waker(&waker), |it| &mut it.writer, room).is_pending());
     // SAFETY: as the engine does it.
     unsafe { take_and_wake(&[event(raw, sys::LB_EVENT_ROOM, b"")]) };

@@ -425,7 +425,7 @@ impl Json for Mark {
 pub struct Listen {
     /// What lb_engine_address asks for. The first without one is `default`, the second `default2`.
     pub name: Option<String>,
-    /// `127.0.0.1:8080`, `[::1]:8080` or `unix:/run/lb.sock`; port 0 takes any that is free.
+    /// `127.0.0.1:8080`, `\[::1]:8080` or `unix:/run/lb.sock`; port 0 takes any that is free.
     pub address: String,
 }
 
@@ -441,11 +441,11 @@ impl Json for Listen {
 /// What its tokens cost, for limits in money.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Price {
-    /// Input tokens. [USD/1M tokens]
+    /// Input tokens. \[USD/1M tokens]
     pub input: Option<f64>,
-    /// Output tokens. [USD/1M tokens]
+    /// Output tokens. \[USD/1M tokens]
     pub output: Option<f64>,
-    /// Input tokens from the provider's cache. As `input` by default. [USD/1M tokens]
+    /// Input tokens from the provider's cache. As `input` by default. \[USD/1M tokens]
     pub cached: Option<f64>,
 }
 
@@ -464,21 +464,21 @@ impl Json for Price {
 pub struct Model {
     /// The name the upstream knows it by. The same name by default.
     pub r#as: Option<String>,
-    /// Requests a minute; 0: no limit, since only you know your quota. [requests/min]
+    /// Requests a minute; 0: no limit, since only you know your quota. \[requests/min]
     pub rpm: Option<u64>,
-    /// Tokens a minute, in and out; 0: no limit. [tokens/min]
+    /// Tokens a minute, in and out; 0: no limit. \[tokens/min]
     pub tpm: Option<u64>,
-    /// Input tokens a minute; 0: no limit. [tokens/min]
+    /// Input tokens a minute; 0: no limit. \[tokens/min]
     pub input_tpm: Option<u64>,
-    /// Output tokens a minute; 0: no limit. [tokens/min]
+    /// Output tokens a minute; 0: no limit. \[tokens/min]
     pub output_tpm: Option<u64>,
-    /// Requests a day; 0: no limit. [requests/day]
+    /// Requests a day; 0: no limit. \[requests/day]
     pub rpd: Option<u64>,
-    /// Money an hour, by `price`; 0: no limit. [USD/hour]
+    /// Money an hour, by `price`; 0: no limit. \[USD/hour]
     pub usd_per_hour: Option<f64>,
-    /// Money a day, by `price`; 0: no limit. [USD/day]
+    /// Money a day, by `price`; 0: no limit. \[USD/day]
     pub usd_per_day: Option<f64>,
-    /// Calls at a time; 0: no limit. [calls]
+    /// Calls at a time; 0: no limit. \[calls]
     pub concurrency: Option<u64>,
     /// `sliding`: in no stretch of that length more. `fixed`: windows from the start on. `aligned`: by the
     /// clock (UTC). `bucket`: refills evenly, so that a burst and the refill can pass within one window.
@@ -553,21 +553,21 @@ pub struct Deployment {
     /// The models it serves: a list of names, or a map from name to settings. Without it: every model, by
     /// the name it was asked for.
     pub models: BTreeMap<String, Model>,
-    /// Requests a minute; 0: no limit, since only you know your quota. [requests/min]
+    /// Requests a minute; 0: no limit, since only you know your quota. \[requests/min]
     pub rpm: Option<u64>,
-    /// Tokens a minute, in and out; 0: no limit. [tokens/min]
+    /// Tokens a minute, in and out; 0: no limit. \[tokens/min]
     pub tpm: Option<u64>,
-    /// Input tokens a minute; 0: no limit. [tokens/min]
+    /// Input tokens a minute; 0: no limit. \[tokens/min]
     pub input_tpm: Option<u64>,
-    /// Output tokens a minute; 0: no limit. [tokens/min]
+    /// Output tokens a minute; 0: no limit. \[tokens/min]
     pub output_tpm: Option<u64>,
-    /// Requests a day; 0: no limit. [requests/day]
+    /// Requests a day; 0: no limit. \[requests/day]
     pub rpd: Option<u64>,
-    /// Money an hour, by `price`; 0: no limit. [USD/hour]
+    /// Money an hour, by `price`; 0: no limit. \[USD/hour]
     pub usd_per_hour: Option<f64>,
-    /// Money a day, by `price`; 0: no limit. [USD/day]
+    /// Money a day, by `price`; 0: no limit. \[USD/day]
     pub usd_per_day: Option<f64>,
-    /// Calls at a time; 0: no limit. [calls]
+    /// Calls at a time; 0: no limit. \[calls]
     pub concurrency: Option<u64>,
     /// `sliding`: in no stretch of that length more. `fixed`: windows from the start on. `aligned`: by the
     /// clock (UTC). `bucket`: refills evenly, so that a burst and the refill can pass within one window.
@@ -580,7 +580,7 @@ pub struct Deployment {
     /// Its provider caches prompts, so that calls which begin alike are kept together (see `affinity`).
     pub caches: Option<bool>,
     /// While a fault keeps it out: pause between two small requests that ask whether it is back. 0: the
-    /// next call asks. [ms]
+    /// next call asks. \[ms]
     pub probe_ms: Option<u64>,
     /// What a probe gets, below `url`; any answer under 500 counts as life. The OpenAI API's list of
     /// models: it costs nothing.
@@ -592,25 +592,25 @@ pub struct Deployment {
     pub tls: Option<Tls>,
     /// CONNECT proxy: `http://user:password@host:port`, or {env: HTTPS_PROXY}. Empty: none.
     pub proxy: Option<Secret>,
-    /// For DNS, TCP, proxy and TLS together. Twice the 5 s that the openai SDK gives TCP alone. [ms]
+    /// For DNS, TCP, proxy and TLS together. Twice the 5 s that the openai SDK gives TCP alone. \[ms]
     pub connect_ms: Option<u64>,
     /// From the last byte of the request to the response head. Twice nginx's proxy_read_timeout: a plain
-    /// answer is written before its head is sent. [ms]
+    /// answer is written before its head is sent. \[ms]
     pub head_ms: Option<u64>,
-    /// From the head to the first content. As `head_ms`: models think before they speak. [ms]
+    /// From the head to the first content. As `head_ms`: models think before they speak. \[ms]
     pub content_ms: Option<u64>,
-    /// Between two reads of a response body. nginx's proxy_read_timeout; providers ping more often. [ms]
+    /// Between two reads of a response body. nginx's proxy_read_timeout; providers ping more often. \[ms]
     pub idle_ms: Option<u64>,
     /// Connections for calls at a time; calls beyond wait. About what the openai SDK's pool holds: 1000.
-    /// [connections]
+    /// \[connections]
     pub connections_max: Option<u64>,
     /// An idle connection is closed after this; 0: at once. nginx's keepalive_timeout for upstreams;
-    /// servers close theirs after 60 to 75 s, and a call that is sent just then has to go again. [ms]
+    /// servers close theirs after 60 to 75 s, and a call that is sent just then has to go again. \[ms]
     pub keep_alive_ms: Option<u64>,
     /// Kind `echo`: content events of a stream. Five: a first, a last, and some between to pause or cancel
-    /// at. [events]
+    /// at. \[events]
     pub events: Option<u64>,
-    /// Kind `echo`: pause before each event. None, so that tests are fast. [ms]
+    /// Kind `echo`: pause before each event. None, so that tests are fast. \[ms]
     pub delay_ms: Option<u64>,
 }
 
@@ -658,16 +658,16 @@ impl Json for Deployment {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Hedge {
     /// The usual time: so many calls of the route had content by then, streams and plain answers apart. As
-    /// in The Tail at Scale (Dean and Barroso, 2013). [%]
+    /// in The Tail at Scale (Dean and Barroso, 2013). \[%]
     pub percentile: Option<f64>,
-    /// Never sooner than this: below it is what a network, not a model, takes. [ms]
+    /// Never sooner than this: below it is what a network, not a model, takes. \[ms]
     pub after_ms: Option<u64>,
     /// Calls that may be hedged, of all calls of the route. What the default percentile leaves.
     pub share: Option<f64>,
     /// A call that is expected to take more is not hedged (see `estimate`). Two cents at 2.5 USD a million.
-    /// 0: no bound. [tokens]
+    /// 0: no bound. \[tokens]
     pub tokens_max: Option<u64>,
-    /// The same in money, by `price`. 0: no bound. [USD]
+    /// The same in money, by `price`. 0: no bound. \[USD]
     pub usd_max: Option<f64>,
 }
 
@@ -697,7 +697,7 @@ pub struct Route {
     /// `round_robin`: in turn, by weight. `top_k`: any of the first `top_k` in the order written.
     /// `max_headroom`: the most tokens left. `host`: your own function (lb.h).
     pub balance: Option<Balance>,
-    /// For `top_k`. As claude-code-provider-balancer. [deployments]
+    /// For `top_k`. As claude-code-provider-balancer. \[deployments]
     pub top_k: Option<u64>,
     /// When the next tier takes calls: `spill`, when the earlier may take none now; `strict`, when all of
     /// the earlier are out. Then one that is only full is waited for.
@@ -709,7 +709,7 @@ pub struct Route {
     /// With less than this share of a tier in good health its faults are forgiven, so that the rest is not
     /// buried. 0: never. Envoy's is 0.5.
     pub panic_share: Option<f64>,
-    /// Go on with the deployment that served last, of any model, if that is not longer ago. 0: off. [ms]
+    /// Go on with the deployment that served last, of any model, if that is not longer ago. 0: off. \[ms]
     pub sticky_ms: Option<u64>,
     /// With `sticky_ms`: leave it for an earlier tier that takes calls again.
     pub fail_back: Option<bool>,
@@ -718,13 +718,13 @@ pub struct Route {
     /// `off`.
     pub affinity: Option<Affinity>,
     /// How long after its last call. OpenAI and Anthropic keep a prompt for five minutes after its last
-    /// use. [ms]
+    /// use. \[ms]
     pub affinity_ms: Option<u64>,
     /// The shortest prompt that is worth it where no session is named. OpenAI caches none below 1,024.
-    /// [tokens]
+    /// \[tokens]
     pub affinity_tokens: Option<u64>,
     /// How long a call may wait for a limit of its own deployment rather than go elsewhere: what reading a
-    /// token anew takes. Ten thousand tokens a second. [us/token]
+    /// token anew takes. Ten thousand tokens a second. \[us/token]
     pub affinity_wait_us: Option<u64>,
     /// What a call is charged before its usage is known. `allowed`: four characters a token, and all the
     /// output that the call allows, as Azure: calls that say what they allow pass no limit. `learned`: what
@@ -735,11 +735,11 @@ pub struct Route {
     /// from the start after a pause; `forever`, the same until the deadline, also while none may take the
     /// call.
     pub retry: Option<RetryPolicy>,
-    /// Attempts after the first. As the openai SDK's max_retries. [attempts]
+    /// Attempts after the first. As the openai SDK's max_retries. \[attempts]
     pub retries: Option<u64>,
-    /// The shortest pause before a deployment is asked again. As the openai SDK's. [ms]
+    /// The shortest pause before a deployment is asked again. As the openai SDK's. \[ms]
     pub backoff_ms: Option<u64>,
-    /// The longest. As the openai SDK's. [ms]
+    /// The longest. As the openai SDK's. \[ms]
     pub backoff_max_ms: Option<u64>,
     /// Model to go on with when the upstream says that the context is too long for this one. Without it the
     /// caller is told.
@@ -747,19 +747,19 @@ pub struct Route {
     /// A call without content after the usual time is sent to a second deployment; the first to have
     /// content is passed on, the other is cancelled at once. Without it: never, for both are paid.
     pub hedge: Option<Hedge>,
-    /// For the whole call, all attempts together. As the openai SDK's own time limit. [ms]
+    /// For the whole call, all attempts together. As the openai SDK's own time limit. \[ms]
     pub deadline_ms: Option<u64>,
     /// How long a call may wait for a deployment that is limited or cooling. 0: it fails at once and says
-    /// how long the wait would be, so that the caller decides. [ms]
+    /// how long the wait would be, so that the caller decides. \[ms]
     pub wait_ms: Option<u64>,
     /// Of an answer, delivered and not yet consumed; reading from the upstream pauses there. Four TLS
-    /// records. [bytes]
+    /// records. \[bytes]
     pub window_bytes: Option<u64>,
     /// A request body up to this is kept for another attempt; a longer one is sent once, and its `model`
-    /// must stand within this. Room for a dozen images in base64. [bytes]
+    /// must stand within this. Room for a dozen images in base64. \[bytes]
     pub replay_bytes: Option<u64>,
     /// An answer is held before its first content up to this; then it is committed. As `window_bytes`.
-    /// [bytes]
+    /// \[bytes]
     pub hold_bytes: Option<u64>,
     /// What ends the chance of another attempt: the first content, or the head of the answer.
     pub commit_on: Option<CommitOn>,
@@ -801,21 +801,21 @@ impl Json for Route {
 /// One account.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Account {
-    /// Requests a minute; 0: no limit, since only you know your quota. [requests/min]
+    /// Requests a minute; 0: no limit, since only you know your quota. \[requests/min]
     pub rpm: Option<u64>,
-    /// Tokens a minute, in and out; 0: no limit. [tokens/min]
+    /// Tokens a minute, in and out; 0: no limit. \[tokens/min]
     pub tpm: Option<u64>,
-    /// Input tokens a minute; 0: no limit. [tokens/min]
+    /// Input tokens a minute; 0: no limit. \[tokens/min]
     pub input_tpm: Option<u64>,
-    /// Output tokens a minute; 0: no limit. [tokens/min]
+    /// Output tokens a minute; 0: no limit. \[tokens/min]
     pub output_tpm: Option<u64>,
-    /// Requests a day; 0: no limit. [requests/day]
+    /// Requests a day; 0: no limit. \[requests/day]
     pub rpd: Option<u64>,
-    /// Money an hour, by `price`; 0: no limit. [USD/hour]
+    /// Money an hour, by `price`; 0: no limit. \[USD/hour]
     pub usd_per_hour: Option<f64>,
-    /// Money a day, by `price`; 0: no limit. [USD/day]
+    /// Money a day, by `price`; 0: no limit. \[USD/day]
     pub usd_per_day: Option<f64>,
-    /// Calls at a time; 0: no limit. [calls]
+    /// Calls at a time; 0: no limit. \[calls]
     pub concurrency: Option<u64>,
     /// `sliding`: in no stretch of that length more. `fixed`: windows from the start on. `aligned`: by the
     /// clock (UTC). `bucket`: refills evenly, so that a burst and the refill can pass within one window.
@@ -841,21 +841,21 @@ impl Json for Account {
 /// One caller.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Caller {
-    /// Requests a minute; 0: no limit, since only you know your quota. [requests/min]
+    /// Requests a minute; 0: no limit, since only you know your quota. \[requests/min]
     pub rpm: Option<u64>,
-    /// Tokens a minute, in and out; 0: no limit. [tokens/min]
+    /// Tokens a minute, in and out; 0: no limit. \[tokens/min]
     pub tpm: Option<u64>,
-    /// Input tokens a minute; 0: no limit. [tokens/min]
+    /// Input tokens a minute; 0: no limit. \[tokens/min]
     pub input_tpm: Option<u64>,
-    /// Output tokens a minute; 0: no limit. [tokens/min]
+    /// Output tokens a minute; 0: no limit. \[tokens/min]
     pub output_tpm: Option<u64>,
-    /// Requests a day; 0: no limit. [requests/day]
+    /// Requests a day; 0: no limit. \[requests/day]
     pub rpd: Option<u64>,
-    /// Money an hour, by `price`; 0: no limit. [USD/hour]
+    /// Money an hour, by `price`; 0: no limit. \[USD/hour]
     pub usd_per_hour: Option<f64>,
-    /// Money a day, by `price`; 0: no limit. [USD/day]
+    /// Money a day, by `price`; 0: no limit. \[USD/day]
     pub usd_per_day: Option<f64>,
-    /// Calls at a time; 0: no limit. [calls]
+    /// Calls at a time; 0: no limit. \[calls]
     pub concurrency: Option<u64>,
     /// `sliding`: in no stretch of that length more. `fixed`: windows from the start on. `aligned`: by the
     /// clock (UTC). `bucket`: refills evenly, so that a burst and the refill can pass within one window.
@@ -897,7 +897,7 @@ pub struct ErrorRule {
     /// What it does to the deployment: nothing, a count towards the breaker, a cooldown, the breaker opens,
     /// its key is out, its endpoint is out.
     pub mark: Option<Mark>,
-    /// For how long, instead of the default. [ms]
+    /// For how long, instead of the default. \[ms]
     pub cool_ms: Option<u64>,
 }
 
@@ -918,24 +918,24 @@ impl Json for ErrorRule {
 /// What failures do to deployments.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Health {
-    /// In a row that open the breaker. As the best of the forks of openai-aca-lb. 0: off. [errors]
+    /// In a row that open the breaker. As the best of the forks of openai-aca-lb. 0: off. \[errors]
     pub errors: Option<u64>,
     /// Share of failures in `window_ms` that opens it, once there are `volume` attempts. 0: off.
     pub rate: Option<f64>,
-    /// See `rate`. [attempts]
+    /// See `rate`. \[attempts]
     pub volume: Option<u64>,
-    /// See `rate`. [ms]
+    /// See `rate`. \[ms]
     pub window_ms: Option<u64>,
-    /// An attempt whose first content comes later is slow. 0: none is. [ms]
+    /// An attempt whose first content comes later is slow. 0: none is. \[ms]
     pub slow_ms: Option<u64>,
     /// Share of slow attempts that opens it.
     pub slow_rate: Option<f64>,
     /// Out for so long; then one attempt asks whether it is back. Doubles each time it is not. As LiteLLM.
-    /// [ms]
+    /// \[ms]
     pub open_ms: Option<u64>,
-    /// The longest. [ms]
+    /// The longest. \[ms]
     pub open_max_ms: Option<u64>,
-    /// One that is back gets to its full weight in this time. 0: at once. [ms]
+    /// One that is back gets to its full weight in this time. 0: at once. \[ms]
     pub slow_start_ms: Option<u64>,
     /// 429.
     pub on_rate_limit: Option<Mark>,
@@ -953,19 +953,19 @@ pub struct Health {
     pub on_billing: Option<Mark>,
     /// 404: the deployment does not have the model.
     pub on_not_found: Option<Mark>,
-    /// Cooldown after a 429 that does not say how long. As LiteLLM. [ms]
+    /// Cooldown after a 429 that does not say how long. As LiteLLM. \[ms]
     pub rate_limit_ms: Option<u64>,
-    /// The same after 503 and 529. [ms]
+    /// The same after 503 and 529. \[ms]
     pub overloaded_ms: Option<u64>,
-    /// The least after 401 and 403. [ms]
+    /// The least after 401 and 403. \[ms]
     pub auth_ms: Option<u64>,
-    /// The least after a billing error. [ms]
+    /// The least after a billing error. \[ms]
     pub billing_ms: Option<u64>,
-    /// The least after 404. [ms]
+    /// The least after 404. \[ms]
     pub not_found_ms: Option<u64>,
-    /// No cooldown is shorter: a Retry-After of 0 must not make a hot loop. [ms]
+    /// No cooldown is shorter: a Retry-After of 0 must not make a hot loop. \[ms]
     pub floor_ms: Option<u64>,
-    /// No cooldown is longer: longer waits than a day are mistakes. [ms]
+    /// No cooldown is longer: longer waits than a day are mistakes. \[ms]
     pub ceiling_ms: Option<u64>,
     /// Tokens of an attempt that was answered with an error are given back to its limits. The request is
     /// not: providers count it.
@@ -1009,7 +1009,7 @@ impl Json for Health {
 pub struct RetryBudget {
     /// Retries for each call. As Envoy's retry budget. -1: no budget.
     pub ratio: Option<f64>,
-    /// Besides, so that few calls can retry at all. As Finagle. [retries/s]
+    /// Besides, so that few calls can retry at all. As Finagle. \[retries/s]
     pub floor_per_s: Option<f64>,
 }
 
@@ -1025,39 +1025,39 @@ impl Json for RetryBudget {
 /// Bounds of the gateway and of the engine.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Limits {
-    /// Of a request or response head; more is 431. Twice nginx's large_client_header_buffers. [bytes]
+    /// Of a request or response head; more is 431. Twice nginx's large_client_header_buffers. \[bytes]
     pub head_bytes: Option<u64>,
-    /// Of a request or response head; more is 431. Twice Apache's LimitRequestFields. [fields]
+    /// Of a request or response head; more is 431. Twice Apache's LimitRequestFields. \[fields]
     pub head_fields: Option<u64>,
     /// Of a request's target, path and query; more is 414. As one of nginx's large_client_header_buffers.
-    /// [bytes]
+    /// \[bytes]
     pub target_bytes: Option<u64>,
-    /// Of a request body; more is 413. Well above what providers take for images in base64. [bytes]
+    /// Of a request body; more is 413. Well above what providers take for images in base64. \[bytes]
     pub body_bytes: Option<u64>,
-    /// Request bodies kept for another attempt, all together. Sixteen of the largest. [bytes]
+    /// Request bodies kept for another attempt, all together. Sixteen of the largest. \[bytes]
     pub replay_bytes_total: Option<u64>,
     /// Inbound, all listeners together; accepting pauses there. Ours: well under the 20,000 file
-    /// descriptors that services are commonly given, upstream connections included. [connections]
+    /// descriptors that services are commonly given, upstream connections included. \[connections]
     pub connections: Option<u64>,
-    /// Calls that wait for a deployment; more fail at once. Ours: an eighth of `connections`. [calls]
+    /// Calls that wait for a deployment; more fail at once. Ours: an eighth of `connections`. \[calls]
     pub waiting: Option<u64>,
     /// Sessions and prompts that affinity remembers; the least recently used goes. Ours: twice
-    /// `connections`. [keys]
+    /// `connections`. \[keys]
     pub bindings: Option<u64>,
     /// Callers under `*` that are counted at a time; the least recently seen goes. Ours, as `waiting`.
-    /// [callers]
+    /// \[callers]
     pub callers: Option<u64>,
-    /// For a client to send a request head. Half of nginx's client_header_timeout. [ms]
+    /// For a client to send a request head. Half of nginx's client_header_timeout. \[ms]
     pub head_timeout_ms: Option<u64>,
-    /// Between two reads of a request body. As nginx's client_body_timeout. [ms]
+    /// Between two reads of a request body. As nginx's client_body_timeout. \[ms]
     pub body_timeout_ms: Option<u64>,
     /// For a client to send a whole request, head and body, while the upstream takes it; more is 408. As
-    /// Node's server.requestTimeout. [ms]
+    /// Node's server.requestTimeout. \[ms]
     pub request_timeout_ms: Option<u64>,
-    /// Of an inbound connection between requests. As nginx's keepalive_timeout. [ms]
+    /// Of an inbound connection between requests. As nginx's keepalive_timeout. \[ms]
     pub idle_timeout_ms: Option<u64>,
     /// How long an answer of the resolver is used. As CoreDNS's cache: the system's resolver does not tell
-    /// the true one. [ms]
+    /// the true one. \[ms]
     pub dns_ttl_ms: Option<u64>,
 }
 

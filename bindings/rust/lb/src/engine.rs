@@ -21,11 +21,12 @@ pub struct Options {
     pub calls_max: u32,
     /// Up to which level `log` is wanted: 1 error, 2 warn, 3 info, 4 debug.
     pub log_level: u32,
-    /// Takes the log, in lines of JSON with their levels. It runs on the engine's thread.
+    /// It runs on the engine's thread.
     pub log: Option<Log>,
 }
 
-type Log = Box<dyn Fn(u32, &str) + Send + Sync>;
+/// Takes a line of the log, which is JSON, with its level.
+pub type Log = Box<dyn Fn(u32, &str) + Send + Sync>;
 
 /// Checks a configuration without opening anything or reading a secret.
 pub fn check_config(config: &str) -> Result<()> {

@@ -34,7 +34,9 @@
 macro_rules! sized {
     ($name:ident { $($member:ident $(: $value:expr)?),* $(,)? }) => {{
         let struct_size = std::mem::size_of::<sys::$name>() as u32;
-        sys::$name { struct_size, $($member $(: $value)?,)* ..Default::default() }
+        #[allow(clippy::needless_update)]
+        let whole = sys::$name { struct_size, $($member $(: $value)?,)* ..Default::default() };
+        whole
     }};
 }
 
@@ -57,7 +59,7 @@ mod words;
 
 pub use balancer::{Ask, Balancer, Next, Outcome, Pick, Refused};
 pub use call::{Call, CallOptions, Request, Response, Sender};
-pub use engine::{check_config, Engine, Options};
+pub use engine::{check_config, Engine, Log, Options};
 pub use error::{Error, Status};
 pub use lb_sys as sys;
 pub use words::{Delivery, Done, OutcomeKind};

@@ -143,7 +143,7 @@ fn panics_are_contained() {
     let _alone = alone();
     let logged = Arc::new(AtomicUsize::new(0));
     let count = logged.clone();
-    let log: Box<dyn Fn(u32, &str) + Send + Sync> = Box::new(move |_, _| {
+    let log: lb::Log = Box::new(move |_, _| {
         count.fetch_add(1, Ordering::SeqCst);
         panic!("on purpose: a log")
     });
