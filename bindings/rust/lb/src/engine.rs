@@ -36,8 +36,10 @@ pub fn check_config(config: &str) -> Result<()> {
 
 /// Runs what others wrote, without letting a panic out into the engine's thread.
 fn contained(run: impl FnOnce()) {
-    // What was thrown is not dropped, as that could panic again.
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(std::mem::forget);
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
+        // Dropping what was thrown could panic again.
+        catch_unwind(AssertUnwindSafe(|| drop(panic))).unwrap_or_else(std::mem::forget);
+    }
 }
 
 fn wake(waker: Waker) {
