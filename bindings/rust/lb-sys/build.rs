@@ -34,8 +34,9 @@ fn build() -> PathBuf {
         println!("cargo:rerun-if-changed={}", source.join(part).display());
     }
     if !folder.join("build.ninja").exists() {
-        let options = ["-Dbuildtype=release", "-Dtests=false"];
-        run(Command::new("meson").arg("setup").arg(&folder).arg(&source).args(options));
+        // Cargo's words are "debug" and "release", and so are meson's.
+        let kind = format!("-Dbuildtype={}", env::var("PROFILE").unwrap());
+        run(Command::new("meson").arg("setup").arg(&folder).arg(&source).args([kind.as_str(), "-Dtests=false"]));
     }
     run(Command::new("ninja").arg("-C").arg(&folder).arg("bindings/static/liblb.a"));
     folder.join("bindings/static")
