@@ -19,8 +19,8 @@ void read_candidate(Raw from, Choice& choice, Reply& reply, Store& store) {
         Part part;
         part.index = index;
         bool taken = read_part(parts.value(), part, store);
-        if (taken && part.kind == Part::Kind::foreign) continue;
         if (!taken) reply.lost.add("candidates.content.parts");
+        if (part.kind == Part::Kind::foreign) continue;
         called = called || part.kind == Part::Kind::tool_call;
         choice.parts.push_back(std::move(part));
       }
@@ -62,9 +62,14 @@ class Answer {
 
   void choice(const Choice& choice, size_t index) {
     out_.begin_object().key("content").begin_object().key("parts").begin_array();
-    for (const Part& one : choice.parts) part(one);
+    bool refusal = false;
+    for (const Part& one : choice.parts) {
+      refusal = refusal || one.kind == Kind::refusal;
+      part(one);
+    }
     out_.end_array().key("role").value("model").end_object();
-    out_.key("finishReason").value(finish_reason(choice.stop)).key("index").value(uint64_t{index}).end_object();
+    Stop stop = refusal && choice.stop == Stop::end ? Stop::filter : choice.stop;
+    out_.key("finishReason").value(finish_reason(stop)).key("index").value(uint64_t{index}).end_object();
     if (choice.logprobs.given()) losses_.add("logprobs");
     if (!choice.stop_sequence.empty()) losses_.add("stop_sequence");
   }

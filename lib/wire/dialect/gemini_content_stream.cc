@@ -188,8 +188,8 @@ class Writer final : public StreamWriter {
         if (id_.empty()) id_ = delta.id;
         usage_.take(delta.usage);
         return;
-      case Delta::Kind::text:
-      case Delta::Kind::refusal: return text(delta, false);
+      case Delta::Kind::refusal: choice(delta.choice).refused = true; [[fallthrough]];
+      case Delta::Kind::text: return text(delta, false);
       case Delta::Kind::thinking: return text(delta, true);
       case Delta::Kind::signature:
       case Delta::Kind::redacted: return signature(delta);
@@ -224,6 +224,7 @@ class Writer final : public StreamWriter {
   struct Held {
     std::vector<Call> calls;  // By index.
     std::string signature;    // Of the call that follows.
+    bool refused = false;
     Stop stop = Stop::absent;
   };
 
@@ -310,7 +311,10 @@ class Writer final : public StreamWriter {
     for (uint32_t i = 0; i < std::max<size_t>(held_.size(), 1); i++) {
       if (i > 0) out().push_back(',');
       begin_candidate();
-      out().append("],\"role\":\"model\"},\"finishReason\":\"").append(finish_reason(choice(i).stop));
+      const Held& held = choice(i);
+      Stop stop = held.refused && held.stop == Stop::end ? Stop::filter : held.stop;
+      // Never without a part: clients print the text of each chunk.
+      out().append("{\"text\":\"\"}],\"role\":\"model\"},\"finishReason\":\"").append(finish_reason(stop));
       out().append("\",\"index\":");
       append_number(i);
       out().push_back('}');

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <span>
+#include <utility>
 
 #include "wire/dialect/fields.h"
 #include "wire/dialect/gemini_content_inside.h"
@@ -14,6 +16,14 @@ bool has_levels(std::string_view model) {
   for (std::string_view old : {"gemini-1", "gemini-2"})
     if (model.find(old) != model.npos) return false;
   return true;
+}
+
+// Models of 3 and later refuse a step whose first call has no signature. This one stands for calls that were made
+// elsewhere (ai.google.dev, "Thought signatures", questions and answers); it is not decoded.
+constexpr std::string_view kNoSignature = "skip_thought_signature_validator";
+bool wants_signature(std::string_view model) {
+  size_t at = model.find("gemini-");
+  return at != model.npos && at + 7 < model.size() && model[at + 7] >= '3' && model[at + 7] <= '9';
 }
 
 class Writing {
@@ -82,6 +92,7 @@ class Writing {
   void parts(std::string_view role, std::span<const Part* const> all) {
     bool any = false;
     carried_ = {};
+    first_call_ = wants_signature(how_.model);
     for (size_t i = 0; i < all.size(); i++) {
       if (!carried(*all[i])) continue;
       if (!any) out_.begin_object().key("role").value(role).key("parts").begin_array();
@@ -144,12 +155,16 @@ class Writing {
     if (part.kind == Kind::thinking) out_.key("thought").value(true);
     Inner signature = part.origin == Dialect::gemini ? part.signature : Inner();
     if (signature.empty() && takes_signature(part)) std::swap(signature, carried_);
+    if (part.kind == Kind::tool_call && std::exchange(first_call_, false) && signature.empty())
+      signature = kNoSignature;
     if (!signature.empty()) out_.key("thoughtSignature").raw_string(signature);
     out_.end_object();
   }
 
   void media(const Part& part, const Part& stands) {
     const Source& source = part.source;
+    if (!source.detail.empty()) losses_.add(place(request_, stands) + ".detail");
+    if (!source.filename.empty()) losses_.add(place(request_, stands) + ".filename");
     switch (source.kind) {
       case Source::Kind::base64:
         out_.key("inlineData").begin_object().key("mimeType").raw_string(source.media_type);
@@ -353,6 +368,7 @@ class Writing {
   Store& store_;
   bool own_;
   bool any_tool_ = false;
+  bool first_call_ = false;  // The next call is the first of a step, and must be signed.
   Inner carried_;  // A signature on its way to the next part.
   JsonWriter out_;
   Losses losses_;

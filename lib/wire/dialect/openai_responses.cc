@@ -102,14 +102,16 @@ void end_response(std::string& out, const Tokens* usage) {
   out.push_back('}');
 }
 
+void append_content(std::string& out, std::string_view kind, Inner text) {
+  bool refusal = kind == "refusal";
+  out.append("{\"type\":\"").append(kind).append(refusal ? "\",\"refusal\":\"" : "\",\"text\":\"").append(text);
+  out.append(refusal ? "\"}" : "\",\"annotations\":[]}");
+}
+
 void append_message(std::string& out, Inner id, std::string_view kind, Inner text, bool done) {
   out.append("{\"type\":\"message\",\"id\":\"msg_").append(id).append("\",\"status\":\"");
   out.append(done ? "completed" : "in_progress").append("\",\"role\":\"assistant\",\"content\":[");
-  if (done) {
-    bool refusal = kind == "refusal";
-    out.append("{\"type\":\"").append(kind).append(refusal ? "\",\"refusal\":\"" : "\",\"text\":\"").append(text);
-    out.append(refusal ? "\"}" : "\",\"annotations\":[]}");
-  }
+  if (done) append_content(out, kind, text);
   out.append("]}");
 }
 

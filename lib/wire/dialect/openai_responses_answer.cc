@@ -29,10 +29,10 @@ class Answer {
                                                                                           : "";
     std::string out;
     begin_response(out, {id_, model_, created_}, reason.empty() ? "completed" : "incomplete", reason);
-    for (const Part& one : choice.parts) {
-      std::string item = part(one);
+    for (size_t i = 0; i < choice.parts.size(); i++) {
+      std::string item = is_text(choice.parts[i]) ? message(choice.parts, i) : part(choice.parts[i]);
       if (item.empty()) continue;
-      if (items_++ > 0) out.push_back(',');
+      if (items_++ > 0 && out.back() != '[') out.push_back(',');
       out.append(item);
     }
     end_response(out, &reply_.usage);
@@ -50,21 +50,38 @@ class Answer {
  private:
   std::string item_id() const { return id_ + "_" + std::to_string(items_); }
 
+  static bool is_text(const Part& part) { return part.kind == Kind::text || part.kind == Kind::refusal; }
+
+  // Gemini signs texts and calls; the signature stands by itself, before what it is of.
+  void sign(std::string& out, const Part& part) {
+    if (part.signature.empty()) return;
+    append_reasoning(out, "rs_" + item_id(), "", signature(part));
+    out.push_back(',');
+    items_++;
+  }
+
+  // Texts that follow each other are one message, up to one that is signed. `i` becomes the last of them.
+  std::string message(const std::vector<Part>& parts, size_t& i) {
+    std::string out;
+    sign(out, parts[i]);
+    out.append("{\"type\":\"message\",\"id\":\"msg_").append(item_id());
+    out.append("\",\"status\":\"completed\",\"role\":\"assistant\",\"content\":[");
+    for (bool first = true;; first = false, i++) {
+      if (!first) out.push_back(',');
+      if (parts[i].citations.given()) losses_.add("citations");
+      append_content(out, parts[i].kind == Kind::refusal ? "refusal" : "output_text", parts[i].text);
+      if (i + 1 == parts.size() || !is_text(parts[i + 1]) || !parts[i + 1].signature.empty()) break;
+    }
+    return out.append("]}");
+  }
+
   std::string part(const Part& part) {
     std::string out;
-    if (part.citations.given()) losses_.add("citations");
     switch (part.kind) {
-      case Kind::text:
       case Kind::tool_call:
-        // Gemini signs these; the signature stands by itself, before what it is of.
-        if (!part.signature.empty()) {
-          append_reasoning(out, "rs_" + item_id(), "", signature(part));
-          out.push_back(',');
-          items_++;
-        }
-        part.kind == Kind::text ? append_message(out, item_id(), "output_text", part.text, true) : call(out, part);
+        sign(out, part);
+        call(out, part);
         break;
-      case Kind::refusal: append_message(out, item_id(), "refusal", part.text, true); break;
       case Kind::thinking:
       case Kind::redacted:
         append_reasoning(out, "rs_" + item_id(), part.kind == Kind::thinking ? part.text : Inner(), signature(part));
@@ -72,6 +89,8 @@ class Answer {
       case Kind::image:
       case Kind::document:
       case Kind::audio:
+      case Kind::text:
+      case Kind::refusal:
       case Kind::tool_result:
       case Kind::foreign: losses_.add("content"); break;
     }

@@ -144,11 +144,8 @@ class Writer final : public StreamWriter {
   void part(Open as, Inner text) {
     if (as == Open::thinking)
       out().append(",\"summary_index\":0,\"part\":{\"type\":\"summary_text\",\"text\":\"").append(text).append("\"}");
-    else if (as == Open::refusal)
-      out().append(",\"content_index\":0,\"part\":{\"type\":\"refusal\",\"refusal\":\"").append(text).append("\"}");
     else
-      out().append(",\"content_index\":0,\"part\":{\"type\":\"output_text\",\"text\":\"").append(text)
-          .append("\",\"annotations\":[]}");
+      append_content(out().append(",\"content_index\":0,\"part\":"), as == Open::refusal ? "refusal" : "output_text", text);
   }
 
   void close(Inner encrypted = {}) {

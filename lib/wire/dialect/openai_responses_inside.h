@@ -42,6 +42,7 @@ void end_response(std::string& out, const Tokens* usage);
 
 void append_number(std::string& out, uint64_t value);
 // Items of an answer, whole. `id` is an inner without its prefix.
+void append_content(std::string& out, std::string_view kind, Inner text);
 void append_message(std::string& out, Inner id, std::string_view kind, Inner text, bool done);
 void append_call(std::string& out, Inner id, Inner call_id, Inner name, Inner arguments, bool done);
 void append_reasoning(std::string& out, Inner id, Inner text, Inner encrypted);
