@@ -216,7 +216,10 @@ class Writing {
     out_.key("name").raw_string(name_of(part)).key("response");
     std::string_view decoded = store_.keep(decode_inner(text));
     Result<Raw> json = Raw::parse(decoded);
-    bool object = json.ok() && json.value().is_object();
+    // As it stands only if it is read back as the same text.
+    bool object = json.ok() && json.value().is_object() && json.value().text() == decoded;
+    if (object && json.value().size() == 1 && !part.is_error)
+      for (std::string_view word : {"result", "output", "error"}) object = object && !json.value()[word].present();
     if (object && !part.is_error) {
       out_.raw(json.value().text());
     } else {
