@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <deque>
+#include <unordered_map>
 
 #include "base/text.h"
 #include "wire/dialect/fields.h"
@@ -146,18 +148,18 @@ class Reading {
   // conversation, and are the same in its next request.
   void pair(Part& part) {
     if (part.kind == Part::Kind::tool_call) {
-      if (part.id.empty()) part.id = store_.keep("call_" + std::to_string(calls_.size()));
-      calls_.push_back({part.name, part.id, false});
+      if (part.id.empty()) part.id = store_.keep("call_" + std::to_string(calls_++));
+      ids_[part.name].push_back(part.id);
     }
     if (part.kind != Part::Kind::tool_result) return;
-    for (Call& call : calls_) {
-      bool same = part.id.empty() ? !call.answered && call.name == part.name : call.id == part.id;
-      if (!same) continue;
-      part.id = call.id;
-      call.answered = true;
+    auto waiting = ids_.find(part.name);
+    if (waiting == ids_.end() || waiting->second.empty()) {
+      if (part.id.empty()) part.id = part.name;  // An answer to nothing: the provider may say so.
       return;
     }
-    if (part.id.empty()) part.id = part.name;  // An answer to nothing: the provider may say so.
+    std::deque<Inner>& ids = waiting->second;
+    if (part.id.empty()) part.id = ids.front();
+    if (part.id == ids.front()) ids.pop_front();
   }
 
   void tools(Raw from) {
@@ -280,13 +282,10 @@ class Reading {
     }
   }
 
-  struct Call {
-    Inner name, id;
-    bool answered;
-  };
   Store& store_;
   Request request_;
-  std::vector<Call> calls_;
+  size_t calls_ = 0;                                  // Whose ids have been made.
+  std::unordered_map<Inner, std::deque<Inner>> ids_;  // By name: of calls that have not been answered.
   std::optional<Error> error_;
 };
 

@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <span>
+#include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "wire/dialect/fields.h"
@@ -29,7 +31,12 @@ bool wants_signature(std::string_view model) {
 class Writing {
  public:
   Writing(const Request& request, const WriteRequest& how, Store& store)
-      : request_(request), how_(how), store_(store), own_(request.dialect == Dialect::gemini) {}
+      : request_(request), how_(how), store_(store), own_(request.dialect == Dialect::gemini),
+        allowed_(request.tool_choice.names.begin(), request.tool_choice.names.end()) {
+    for (const Turn& turn : request.turns)
+      for (const Part& part : turn.parts)
+        if (part.kind == Part::Kind::tool_call) names_[part.id] = part.name;
+  }
 
   Result<WrittenRequest> write() {
     losses_.add(request_.lost);
@@ -94,7 +101,7 @@ class Writing {
     carried_ = {};
     first_call_ = wants_signature(how_.model);
     for (size_t i = 0; i < all.size(); i++) {
-      if (!carried(*all[i])) continue;
+      if (!carried(*all[i], role == "model")) continue;
       if (!any) out_.begin_object().key("role").value(role).key("parts").begin_array();
       any = true;
       // What was thought without being shown has its signature at the part that follows.
@@ -113,24 +120,17 @@ class Writing {
   }
 
   // Of what was thought, only what was thought here.
-  bool carried(const Part& part) {
+  bool carried(const Part& part, bool of_model) {
     if (part.cache_control.given()) lose(Field::cache_control);
     if (part.citations.given()) lose(Field::citations);
     bool thought = part.kind == Kind::thinking || part.kind == Kind::redacted;
     if (thought && (part.origin != Dialect::gemini || part.kind == Kind::redacted)) return lose(Field::thinking), false;
     if (part.kind != Kind::foreign || own_) return true;
-    if (part.raw.present() && part.kind == Kind::foreign && !foreign_of_model(part))
+    // Steps that another provider took by itself (a search, a run of code) may be missing; what a user gave may not.
+    if (!of_model)
       fail(place(request_, part), "only the provider it was meant for can read this part; leave it out");
     else
       losses_.add(place(request_, part));
-    return false;
-  }
-
-  // Steps that another provider took by itself (a search, a run of code) may be missing; what a user gave may not.
-  bool foreign_of_model(const Part& part) const {
-    for (const Turn& turn : request_.turns)
-      for (const Part& one : turn.parts)
-        if (&one == &part) return turn.role == Turn::Role::assistant;
     return false;
   }
 
@@ -194,11 +194,8 @@ class Writing {
 
   Inner name_of(const Part& result) const {
     if (!result.name.empty()) return result.name;
-    Inner name = result.id;
-    for (const Turn& turn : request_.turns)
-      for (const Part& part : turn.parts)
-        if (part.kind == Kind::tool_call && part.id == result.id) name = part.name;
-    return name;
+    auto call = names_.find(result.id);
+    return call == names_.end() ? result.id : call->second;
   }
 
   // The answer must be an object: that of the text if it is one, else one around it.
@@ -243,7 +240,7 @@ class Writing {
   bool allowed(const Tool& tool) const {
     const ToolChoice& choice = request_.tool_choice;
     if (choice.kind != ToolChoice::Kind::automatic || choice.names.empty()) return true;
-    return std::find(choice.names.begin(), choice.names.end(), tool.name) != choice.names.end();
+    return allowed_.contains(tool.name);
   }
 
   void tools() {
@@ -370,6 +367,8 @@ class Writing {
   const WriteRequest& how_;
   Store& store_;
   bool own_;
+  std::unordered_set<Inner> allowed_;          // Tools.
+  std::unordered_map<Inner, Inner> names_;     // Of tools, by the id of a call.
   bool any_tool_ = false;
   bool first_call_ = false;  // The next call is the first of a step, and must be signed.
   Inner carried_;  // A signature on its way to the next part.

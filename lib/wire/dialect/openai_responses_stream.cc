@@ -79,8 +79,8 @@ class Reader final : public StreamReader {
   Call* call_of(Raw top) {
     if (calls_.empty()) return nullptr;
     std::optional<uint64_t> item = top["output_index"].integer();
-    for (Call& call : calls_)
-      if (call.item == item) return &call;
+    for (size_t i = calls_.size(); i-- > 0;)
+      if (calls_[i].item == item) return &calls_[i];
     return item ? nullptr : &calls_.back();
   }
 
