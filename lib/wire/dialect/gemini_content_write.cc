@@ -39,7 +39,7 @@ class Writing {
   }
 
   Result<WrittenRequest> write() {
-    losses_.add(request_.lost);
+    if (std::optional<Error> error = leave_behind(request_, Dialect::gemini, losses_)) return *error;
     out_.begin_object();
     system();
     out_.key("contents").begin_array();
@@ -248,7 +248,7 @@ class Writing {
     std::vector<const Tool*> foreign;
     for (const Tool& tool : request_.tools) {
       if (tool.foreign.present()) {
-        own_ ? foreign.push_back(&tool) : losses_.add("tools." + std::string(tool.name));
+        foreign.push_back(&tool);
         continue;
       }
       if (tool.cache_control.given()) lose(Field::cache_control);
@@ -355,12 +355,8 @@ class Writing {
     if (!own_ && request_.top_logprobs.given()) lose(Field::top_logprobs);
     for (const Turn& turn : request_.turns)
       if (!turn.name.empty()) lose(Field::name);
-    for (const Extra& extra : request_.extras) {
-      if (own_)
-        out_.key(decode_inner(extra.name)).raw(extra.value.text());
-      else
-        losses_.add(extra.name);
-    }
+    for (const Extra& extra : request_.extras)
+      if (own_) out_.key(decode_inner(extra.name)).raw(extra.value.text());
   }
 
   const Request& request_;

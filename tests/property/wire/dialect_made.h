@@ -140,8 +140,9 @@ class Making {
 
   void settings(Request& out) {
     out.output_max = number("1000");
-    if (rng_.below(2)) out.temperature = number("0.50");
-    if (rng_.below(2)) out.top_p = number("9e-1");
+    uint64_t sampling = rng_.below(3);  // Claude takes one of the two.
+    if (sampling == 0) out.temperature = number("0.50");
+    if (sampling == 1) out.top_p = number("9e-1");
     if (can_.top_k && rng_.below(2)) out.top_k = number("40");
     if (can_.seed && rng_.below(2)) out.seed = number("7");
     if (can_.penalties && rng_.below(2)) out.presence_penalty = number("0.1"), out.frequency_penalty = number("0.2");
