@@ -128,8 +128,10 @@ class Reading {
     if (!model && !role.empty() && role != "user" && role != "function")
       return fail(where + ".role", "is not known; write `user` or `model`");
     Turn::Role as = model ? Turn::Role::assistant : Turn::Role::user;
-    Turn turn;
-    turn.role = as;
+    // Clients send back what came in chunks as a content for each.
+    bool more = model && !request_.turns.empty() && request_.turns.back().role == as;
+    if (!more) request_.turns.push_back({.role = as, .parts = {}, .name = {}});
+    std::vector<Part>& parts = request_.turns.back().parts;
     uint32_t index = 0;
     for (RawWalk at = member(from, "parts").walk(); at.next(); index++) {
       Part part;
@@ -138,10 +140,25 @@ class Reading {
       if (!at.value().is_object()) return fail(where + ".parts." + std::to_string(index), "is no object");
       if (read_part(at.value(), part, store_) && part.kind == Part::Kind::foreign) continue;  // Nothing in it.
       pair(part);
-      turn.parts.push_back(std::move(part));
+      bool nothing = part.kind == Part::Kind::text && part.text.empty() && part.signature.empty();
+      if (more && nothing) continue;
+      if (parts.empty() || !goes_on(parts.back(), part, more && index == 0)) parts.push_back(std::move(part));
     }
-    if (turn.parts.empty()) return fail(where + ".parts", "is missing or empty; give at least one part");
-    request_.turns.push_back(std::move(turn));
+    if (parts.empty()) return fail(where + ".parts", "is missing or empty; give at least one part");
+  }
+
+  // Of what was thought, and of a text in chunks, the pieces are one; its signature comes last.
+  bool goes_on(Part& before, const Part& part, bool chunk) {
+    bool thought = before.kind == Part::Kind::thinking && part.kind == Part::Kind::thinking;
+    bool text = chunk && before.kind == Part::Kind::text && part.kind == Part::Kind::text;
+    if (!before.signature.empty() || (!thought && !text)) return false;
+    if (before.text.empty())
+      before.text = part.text;
+    else if (!part.text.empty())
+      before.text = store_.keep(std::string(before.text).append(part.text));
+    before.signature = part.signature;
+    before.origin = part.origin;
+    return true;
   }
 
   // Calls often have no id, and answers refer to them by name and order: so ids are made from the place in the

@@ -71,7 +71,8 @@ class Writing {
   // System prompts that stand among the turns go to the front: there is no other place for them.
   void system() {
     std::vector<const Part*> parts;
-    for (const Part& part : request_.system) parts.push_back(&part);
+    for (const Part& part : request_.system)
+      if (!part.text.empty()) parts.push_back(&part);
     for (const Turn& turn : request_.turns) {
       if (turn.role != Turn::Role::system) continue;
       if (!turn.parts.empty()) losses_.add(message_place(request_, turn.parts.front()) + ".role");
@@ -101,7 +102,7 @@ class Writing {
     carried_ = {};
     first_call_ = wants_signature(how_.model);
     for (size_t i = 0; i < all.size(); i++) {
-      if (!carried(*all[i], role == "model")) continue;
+      if (!carried(*all[i], role == "model", all.size() == 1)) continue;
       if (!any) out_.begin_object().key("role").value(role).key("parts").begin_array();
       any = true;
       // What was thought without being shown has its signature at the part that follows.
@@ -120,7 +121,9 @@ class Writing {
   }
 
   // Of what was thought, only what was thought here.
-  bool carried(const Part& part, bool of_model) {
+  bool carried(const Part& part, bool of_model, bool alone) {
+    // Empty texts are refused. A user who says nothing else is left to the API.
+    if (part.kind == Kind::text && part.text.empty() && part.signature.empty() && (of_model || !alone)) return false;
     if (part.cache_control.given()) lose(Field::cache_control);
     if (part.citations.given()) lose(Field::citations);
     bool thought = part.kind == Kind::thinking || part.kind == Kind::redacted;
@@ -326,8 +329,10 @@ class Writing {
   void thinking() {
     using Effort = Reasoning::Effort;
     const Reasoning& reasoning = request_.reasoning;
-    Effort effort = reasoning.effort;
-    if (effort == Effort::absent && !reasoning.budget && !reasoning.adaptive && !reasoning.shown) return;
+    bool off = reasoning.budget == 0 && reasoning.effort == Effort::absent;
+    Effort effort = off ? Effort::none : reasoning.effort;
+    std::optional<bool> shown = shown_thoughts(request_);
+    if (effort == Effort::absent && !reasoning.budget && !reasoning.adaptive && !shown) return;
     out_.key("thinkingConfig").begin_object();
     if (effort != Effort::absent && has_levels(how_.model)) {
       // The levels are fewer; thinking cannot be switched off.
@@ -341,7 +346,7 @@ class Writing {
     } else if (reasoning.adaptive) {
       out_.key("thinkingBudget").value(int64_t{-1});
     }
-    if (reasoning.shown) out_.key("includeThoughts").value(*reasoning.shown);
+    if (shown) out_.key("includeThoughts").value(*shown);
     out_.end_object();
   }
 

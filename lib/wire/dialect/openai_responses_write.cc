@@ -263,9 +263,10 @@ class Writing {
     const Reasoning& asked = request_.reasoning;
     Reasoning::Effort effort = asked.effort;
     if (effort == Reasoning::Effort::absent && asked.budget) effort = effort_for(*asked.budget);
-    if (asked.budget && asked.effort == Reasoning::Effort::absent) lose(Field::reasoning);
+    // A budget of so many tokens has become a word.
+    if (asked.budget.value_or(0) != 0 && asked.effort == Reasoning::Effort::absent) lose(Field::reasoning);
     if (effort == Reasoning::Effort::max) effort = Reasoning::Effort::xhigh;
-    bool summary = asked.shown.value_or(false);
+    bool summary = shown_thoughts(request_).value_or(false);
     if (effort == Reasoning::Effort::absent && !summary) return;
     out_.key("reasoning").begin_object();
     if (effort != Reasoning::Effort::absent) out_.key("effort").value(effort_name(effort));
