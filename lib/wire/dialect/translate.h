@@ -57,7 +57,7 @@ class StreamTranslator {
   // is left out.
   bool event(const SseEvent& event, std::string& out);
   // The upstream's body is at its end: what is still owed (a terminal marker, held-back usage) is appended; false, and
-  // nothing appended, if the stream is not whole.
+  // nothing appended, if the stream is not whole or has failed.
   bool end(std::string& out);
   bool failed() const;   // An error event came: it has been translated, nothing more follows.
   const Tokens& usage() const;

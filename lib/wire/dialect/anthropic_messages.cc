@@ -1,0 +1,7 @@
+#include "wire/dialect/anthropic_messages.h"
+
+namespace lb {
+
+const DialectTable kAnthropicMessages = {};
+
+}  // namespace lb

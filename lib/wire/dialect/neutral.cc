@@ -1,0 +1,74 @@
+#include "wire/dialect/neutral.h"
+
+#include <algorithm>
+
+namespace lb {
+
+namespace {
+
+std::string_view messages_name(Dialect dialect) {
+  switch (dialect) {
+    case Dialect::openai:
+    case Dialect::anthropic: return "messages";
+    case Dialect::responses: return "input";
+    case Dialect::gemini: return "contents";
+  }
+  return "";
+}
+
+}  // namespace
+
+void Losses::add(std::string_view what) {
+  if (std::find(names_.begin(), names_.end(), what) != names_.end()) return;
+  if (names_.size() == kNamedMax)
+    more_++;
+  else
+    names_.emplace_back(what);
+}
+
+void Losses::add(const Losses& others) {
+  for (const std::string& name : others.names_) add(name);
+  more_ += others.more_;
+}
+
+std::string Losses::text() const {
+  std::string out;
+  for (const std::string& name : names_) out.append(out.empty() ? "" : ", ").append(name);
+  if (more_ > 0) out.append(", and ").append(std::to_string(more_)).append(" more");
+  return out;
+}
+
+void Tokens::take(const Tokens& later) {
+  if (later.input.value_or(0) == 0 && later.output.value_or(0) == 0) return;  // Not known yet.
+  if (later.input) input = later.input;
+  if (later.cached) cached = later.cached;
+  if (later.written) written = later.written;
+  if (later.output) output = later.output;
+  if (later.reasoning) reasoning = later.reasoning;
+}
+
+std::string message_place(const Request& request, const Part& part) {
+  return std::string(messages_name(request.dialect)) + "." + std::to_string(part.message);
+}
+
+std::string place(const Request& request, const Part& part) {
+  for (const Part& one : request.system)
+    if (&one == &part && request.dialect != Dialect::openai) return "system." + std::to_string(part.index);
+  std::string_view parts = request.dialect == Dialect::gemini ? ".parts." : ".content.";
+  return message_place(request, part).append(parts).append(std::to_string(part.index));
+}
+
+std::vector<MergedTurn> merged_turns(const Request& request) {
+  std::vector<MergedTurn> out;
+  for (const Turn& turn : request.turns) {
+    if (out.empty() || out.back().role != turn.role) out.push_back({turn.role, {}});
+    for (const Part& part : turn.parts) out.back().parts.push_back(&part);
+  }
+  for (MergedTurn& turn : out)
+    if (turn.role == Turn::Role::user)
+      std::stable_partition(turn.parts.begin(), turn.parts.end(),
+                            [](const Part* part) { return part->kind == Part::Kind::tool_result; });
+  return out;
+}
+
+}  // namespace lb

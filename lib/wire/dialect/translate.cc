@@ -1,0 +1,92 @@
+#include "wire/dialect/translate.h"
+
+#include "wire/dialect/anthropic_messages.h"
+#include "wire/dialect/openai_chat.h"
+#include "wire/dialect/table.h"
+
+namespace lb {
+
+namespace {
+
+const DialectTable& table(Dialect dialect) {
+  switch (dialect) {
+    case Dialect::openai: return kOpenAiChat;
+    case Dialect::anthropic: return kAnthropicMessages;
+    case Dialect::responses: return kOpenAiChat;
+    case Dialect::gemini: return kOpenAiChat;
+  }
+  return kOpenAiChat;
+}
+
+}  // namespace
+
+Result<Request> read_request(Dialect dialect, std::string_view body, Store& store) {
+  return table(dialect).read_request(body, store);
+}
+
+Result<WrittenRequest> write_request(Dialect dialect, const Request& request, const WriteRequest& how, Store& store) {
+  return table(dialect).write_request(request, how, store);
+}
+
+Result<Reply> read_answer(Dialect dialect, std::string_view body, Store& store) {
+  return table(dialect).read_answer(body, store);
+}
+
+std::string write_answer(Dialect dialect, const Reply& reply, const WriteAnswer& how, Losses& losses) {
+  return table(dialect).write_answer(reply, how, losses);
+}
+
+std::string translate_error(Dialect to, uint32_t status, const ErrorFacts& facts) {
+  return table(to).error_body(status, facts);
+}
+
+// Stands between reader and writer, and keeps what the stream's owner asks for.
+struct StreamTranslator::State final : DeltaSink {
+  State(Dialect from, Dialect to, const WriteAnswer& with)
+      : model(with.model), id(with.id), how(with), reader(table(from).stream_reader()) {
+    how.model = model;
+    how.id = id;
+    writer = table(to).stream_writer(how);
+  }
+
+  void on(const Delta& delta) override {
+    if (failed || ended) return;
+    if (delta.kind == Delta::Kind::lost) return losses.add(delta.text);
+    if (delta.kind == Delta::Kind::begin || delta.kind == Delta::Kind::usage) usage.take(delta.usage);
+    failed = delta.kind == Delta::Kind::error;
+    ended = delta.kind == Delta::Kind::end;
+    writer->on(delta);
+  }
+
+  std::string model, id;  // What `how` shows.
+  WriteAnswer how;
+  std::unique_ptr<StreamReader> reader;
+  std::unique_ptr<StreamWriter> writer;
+  Tokens usage;
+  Losses losses;
+  bool failed = false;
+  bool ended = false;
+};
+
+StreamTranslator::StreamTranslator(Dialect from, Dialect to, const WriteAnswer& how)
+    : state_(std::make_unique<State>(from, to, how)) {}
+StreamTranslator::~StreamTranslator() = default;
+
+bool StreamTranslator::event(const SseEvent& event, std::string& out) {
+  if (state_->failed || state_->ended || event.comment) return true;
+  state_->writer->to(out, state_->losses);
+  return state_->reader->event(event, *state_);
+}
+
+bool StreamTranslator::end(std::string& out) {
+  if (state_->failed) return false;
+  if (state_->ended) return true;
+  state_->writer->to(out, state_->losses);
+  return state_->reader->end(*state_) && !state_->failed;
+}
+
+bool StreamTranslator::failed() const { return state_->failed; }
+const Tokens& StreamTranslator::usage() const { return state_->usage; }
+const Losses& StreamTranslator::losses() const { return state_->losses; }
+
+}  // namespace lb
