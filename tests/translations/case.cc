@@ -44,6 +44,8 @@ bool read_settings(std::string_view rest, Case& out) {
     else if (key == "output_max_default") out.output_max_default = parse_u64(value).value_or(0);
     else if (key == "stream_usage" && value == "no") out.stream_usage = false;
     else if (key == "classic_max_tokens" && value == "yes") out.classic_max_tokens = true;
+    else if (key == "classic_thinking" && value == "yes") out.classic_thinking = true;
+    else if (key == "thinking_back" && value == "yes") out.thinking_back = true;
     else return false;
   }
   return true;
@@ -59,7 +61,7 @@ bool read_expected(std::string_view line, Expected& out) {
   else if (head == "cut") out.verdict = Expected::Verdict::cut;
   else if (head == "failed") out.verdict = Expected::Verdict::failed;
   else return head.empty() && line.empty();
-  return (head == "loses" || head == "refused") != line.empty();
+  return head == "refused" || head == "loses" ? !line.empty() : line.empty();
 }
 
 // The indentation of a block's lines is two spaces.

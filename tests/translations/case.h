@@ -31,7 +31,7 @@ struct Case {
   // "with" lines.
   std::string model, id = "1";
   uint64_t output_max_default = 4096;
-  bool stream_usage = true, classic_max_tokens = false;
+  bool stream_usage = true, classic_max_tokens = false, classic_thinking = false, thinking_back = false;
   std::vector<Expected> expected;
 };
 

@@ -39,7 +39,9 @@ Became run_request(const Case& which, Dialect to) {
   if (!request.ok()) return refused(request.error());
   WriteRequest how{.model = which.model.empty() ? "m" : std::string_view(which.model),
                    .output_max_default = which.output_max_default,
-                   .classic_max_tokens = which.classic_max_tokens};
+                   .classic_max_tokens = which.classic_max_tokens,
+                   .thinking_back = which.thinking_back,
+                   .classic_thinking = which.classic_thinking};
   Result<WrittenRequest> written = write_request(to, request.value(), how, store);
   if (!written.ok()) return refused(written.error());
   Became out;
@@ -93,7 +95,7 @@ Became run_stream(const Case& which, Dialect to, std::string_view bytes, size_t 
     out.verdict = Expected::Verdict::failed;
   else if (!whole)
     out.verdict = Expected::Verdict::cut;
-  if (!whole && text.size() != before_end) out.wrong = "something was appended at the end of a stream that is not whole";
+  if (!whole && text.size() != before_end) out.wrong = "something was appended to a stream that is not whole";
   out.text = canonical_stream(to, text);
   out.losses = translator.losses().text();
   return out;
@@ -153,16 +155,18 @@ std::string difference(const Case& which, const Expected& expected, const Became
 }  // namespace
 
 std::string run_case(const Case& which, bool show) {
+  std::string wrong;
   for (const Expected& expected : which.expected) {
     Became is = run(which, expected.to);
     if (show) {
-      std::printf("%s%s%s\n%s", verdict_name(is.verdict), is.losses.empty() ? "" : ", loses ", is.losses.c_str(),
+      std::printf("line %d: %s, loses: %s\n%s", expected.line, verdict_name(is.verdict), is.losses.c_str(),
                   is.text.c_str());
+      if (is.verdict == Expected::Verdict::refused) std::printf("\n");
     }
-    std::string wrong = difference(which, expected, is);
-    if (!wrong.empty()) return "line " + std::to_string(expected.line) + ": " + wrong;
+    std::string what = difference(which, expected, is);
+    if (wrong.empty() && !what.empty()) wrong = "line " + std::to_string(expected.line) + ": " + what;
   }
-  return "";
+  return wrong;
 }
 
 }  // namespace lb::translations

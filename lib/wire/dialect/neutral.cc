@@ -47,6 +47,8 @@ void Tokens::take(const Tokens& later) {
   if (later.reasoning) reasoning = later.reasoning;
 }
 
+bool says_error(Raw error) { return error.is_string() ? !error.inner().empty() : error.size() > 0; }
+
 std::string message_place(const Request& request, const Part& part) {
   return std::string(messages_name(request.dialect)) + "." + std::to_string(part.message);
 }
@@ -55,7 +57,26 @@ std::string place(const Request& request, const Part& part) {
   for (const Part& one : request.system)
     if (&one == &part && request.dialect != Dialect::openai) return "system." + std::to_string(part.index);
   std::string_view parts = request.dialect == Dialect::gemini ? ".parts." : ".content.";
+  if (part.kind == Part::Kind::tool_call && request.dialect == Dialect::openai) parts = ".tool_calls.";
   return message_place(request, part).append(parts).append(std::to_string(part.index));
+}
+
+std::optional<Error> leave_behind(const Request& request, Dialect to, Losses& losses) {
+  // Sounds in the answer, searches, remote tools, files of a container.
+  static constexpr std::string_view kEssential[] = {"audio", "web_search_options", "mcp_servers", "container"};
+  if (request.dialect == to) return std::nullopt;
+  for (const Extra& extra : request.extras) {
+    if (std::find(std::begin(kEssential), std::end(kEssential), extra.name) != std::end(kEssential))
+      return Error{Status::INVALID, std::string(extra.name),
+                   "only a provider of this API has that; leave it out, or route the model to one"};
+    losses.add(extra.name);
+  }
+  for (size_t i = 0; i < request.tools.size(); i++)
+    if (request.tools[i].foreign.present())
+      return Error{Status::INVALID, "tools." + std::to_string(i),
+                   "is a tool of the provider's own; declare a function, or route the model to that provider"};
+  losses.add(request.lost);
+  return std::nullopt;
 }
 
 std::vector<MergedTurn> merged_turns(const Request& request) {

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/result.h"
 #include "wire/error_class.h"
 #include "wire/raw.h"
 #include "wire/sse.h"
@@ -164,6 +165,10 @@ struct Request {
 std::string place(const Request& request, const Part& part);
 std::string message_place(const Request& request, const Part& part);  // "messages.3"
 
+// What only the dialect of the request has: `extras`, and tools of the provider's own. In another they are named as
+// lost; those without which the answer would be about something else are refused.
+std::optional<Error> leave_behind(const Request& request, Dialect to, Losses& losses);
+
 // Turns as dialects want them that alternate: those of one role that follow each other are one, and in a user's the
 // results of tools stand first (reference/wire.md §2). System prompts that stand among them keep their place.
 struct MergedTurn {
@@ -185,6 +190,9 @@ struct Tokens {
   // Later values are set, not added (reference/wire.md §4).
   void take(const Tokens& later);
 };
+
+// Of a member `error`: there is one. Some servers say "error": false, or null, in every answer.
+bool says_error(Raw error);
 
 enum class Stop : uint8_t {
   absent,
@@ -220,10 +228,11 @@ struct Delta {
     text,        // text.
     refusal,     // text.
     thinking,    // text.
-    signature,   // text: of the thinking before it, or with `index` of that tool call; `origin` whose.
+    signature,   // text: of the thinking before it, or with an `id` of the tool call that follows; `origin` whose.
     redacted,    // text: opaque data.
     tool,        // A call begins: index, id (may be empty), name.
-    input,       // text: a fragment of the input of call `index`: an inner whose decoded pieces together are JSON.
+    input,       // text: a fragment of the input of call `index`: an inner whose decoded pieces together are JSON;
+                 // of a call without any, {}.
     stop,        // stop, stop_sequence; of one choice.
     usage,       // usage: all that is known now.
     error,       // text: the message; error: its class. The stream has failed.
@@ -251,7 +260,7 @@ class DeltaSink {
 class StreamReader {
  public:
   virtual ~StreamReader() = default;
-  // False: its data is no JSON; it is left out.
+  // False: its data is no JSON; it is left out. Comments do not come here.
   virtual bool event(const SseEvent& event, DeltaSink& to) = 0;
   // The body is at its end. False if the stream was not whole.
   virtual bool end(DeltaSink& to) = 0;

@@ -19,6 +19,9 @@ struct WriteRequest {
   std::string_view model;         // As the target calls it: bytes.
   uint64_t output_max_default = 4096;  // For Anthropic, which must be told one, where the caller said none.
   bool classic_max_tokens = false;     // OpenAI-style servers that only know `max_tokens`.
+  bool thinking_back = false;          // OpenAI-style servers that want to see again what they thought (DeepSeek,
+                                       // OpenRouter); others refuse members that they do not know.
+  bool classic_thinking = false;       // Claude models before `thinking: {"type":"adaptive"}`: a budget of tokens.
 };
 
 // A request as it goes upstream. Where the model and streaming stand in the path (Gemini), `body` does not have them.
