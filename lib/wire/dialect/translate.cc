@@ -1,7 +1,9 @@
 #include "wire/dialect/translate.h"
 
 #include "wire/dialect/anthropic_messages.h"
+#include "wire/dialect/gemini_content.h"
 #include "wire/dialect/openai_chat.h"
+#include "wire/dialect/openai_responses.h"
 #include "wire/dialect/table.h"
 
 namespace lb {
@@ -12,8 +14,8 @@ const DialectTable& table(Dialect dialect) {
   switch (dialect) {
     case Dialect::openai: return kOpenAiChat;
     case Dialect::anthropic: return kAnthropicMessages;
-    case Dialect::responses: return kOpenAiChat;
-    case Dialect::gemini: return kOpenAiChat;
+    case Dialect::responses: return kOpenAiResponses;
+    case Dialect::gemini: return kGeminiContent;
   }
   return kOpenAiChat;
 }
