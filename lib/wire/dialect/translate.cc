@@ -20,10 +20,28 @@ const DialectTable& table(Dialect dialect) {
   return kOpenAiChat;
 }
 
+// What every dialect wants of a request, so that what is written can be read.
+std::optional<Error> check(const Request& request) {
+  for (size_t i = 0; i < request.tools.size(); i++)
+    if (!request.tools[i].foreign.present() && request.tools[i].name.empty())
+      return Error{Status::INVALID, "tools." + std::to_string(i), "has no name; write one"};
+  for (const Turn& turn : request.turns)
+    for (const Part& part : turn.parts) {
+      bool call = part.kind == Part::Kind::tool_call, result = part.kind == Part::Kind::tool_result;
+      if (call && part.name.empty()) return Error{Status::INVALID, place(request, part), "is a call of no function"};
+      if (result && part.id.empty() && part.name.empty())
+        return Error{Status::INVALID, place(request, part), "is the result of no call"};
+    }
+  return std::nullopt;
+}
+
 }  // namespace
 
 Result<Request> read_request(Dialect dialect, std::string_view body, Store& store) {
-  return table(dialect).read_request(body, store);
+  Result<Request> request = table(dialect).read_request(body, store);
+  if (!request.ok()) return request;
+  std::optional<Error> error = check(request.value());
+  return error ? Result<Request>(*error) : std::move(request);
 }
 
 Result<WrittenRequest> write_request(Dialect dialect, const Request& request, const WriteRequest& how, Store& store) {
