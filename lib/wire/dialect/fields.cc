@@ -115,6 +115,13 @@ Reasoning::Effort effort_for(int64_t budget) {
   return Effort::high;
 }
 
+std::optional<bool> shown_thoughts(const Request& request) {
+  const Reasoning& asked = request.reasoning;
+  if (asked.shown || request.dialect != Dialect::anthropic) return asked.shown;
+  if (asked.adaptive || asked.budget.value_or(0) > 0) return true;
+  return std::nullopt;
+}
+
 Source source_of_url(Inner url) {
   Source source;
   source.kind = Source::Kind::url;

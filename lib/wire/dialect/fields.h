@@ -53,6 +53,9 @@ Reasoning::Effort effort_of(std::string_view name);
 int64_t budget_of(Reasoning::Effort effort);
 Reasoning::Effort effort_for(int64_t budget);
 
+// Whether thoughts are wanted in the answer. Where Claude thinks, they are, without being asked for.
+std::optional<bool> shown_thoughts(const Request& request);
+
 // "data:image/png;base64,AAAA": its type and its data; another URL as one.
 Source source_of_url(Inner url);
 std::string url_of_source(const Source& source);  // An inner.

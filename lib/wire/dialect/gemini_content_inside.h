@@ -17,8 +17,8 @@ Raw member(Raw of, std::string_view name);
 // A number; the API also takes one as a string.
 Raw number_member(Raw of, std::string_view name, Store& store);
 
-// The schemas of the API's own kind (a subset of OpenAPI 3.0: types in capitals, `nullable`, lengths as strings) as JSON
-// Schema. What is JSON Schema already stays so. To kSchemaDepthMax; what is deeper goes over as it stands.
+// The schemas of the API's own kind (a subset of OpenAPI 3.0: types in capitals, `nullable`, lengths as strings) as
+// JSON Schema. What is JSON Schema already stays so. To kSchemaDepthMax; what is deeper goes over as it stands.
 constexpr size_t kSchemaDepthMax = 64;
 std::string json_schema_of(Raw schema);
 

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <deque>
+#include <unordered_map>
 
 #include "base/text.h"
 #include "wire/dialect/fields.h"
@@ -126,8 +128,10 @@ class Reading {
     if (!model && !role.empty() && role != "user" && role != "function")
       return fail(where + ".role", "is not known; write `user` or `model`");
     Turn::Role as = model ? Turn::Role::assistant : Turn::Role::user;
-    Turn turn;
-    turn.role = as;
+    // Clients send back what came in chunks as a content for each.
+    bool more = model && !request_.turns.empty() && request_.turns.back().role == as;
+    if (!more) request_.turns.push_back({.role = as, .parts = {}, .name = {}});
+    std::vector<Part>& parts = request_.turns.back().parts;
     uint32_t index = 0;
     for (RawWalk at = member(from, "parts").walk(); at.next(); index++) {
       Part part;
@@ -136,28 +140,43 @@ class Reading {
       if (!at.value().is_object()) return fail(where + ".parts." + std::to_string(index), "is no object");
       if (read_part(at.value(), part, store_) && part.kind == Part::Kind::foreign) continue;  // Nothing in it.
       pair(part);
-      turn.parts.push_back(std::move(part));
+      bool nothing = part.kind == Part::Kind::text && part.text.empty() && part.signature.empty();
+      if (more && nothing) continue;
+      if (parts.empty() || !goes_on(parts.back(), part, more && index == 0)) parts.push_back(std::move(part));
     }
-    if (turn.parts.empty()) return fail(where + ".parts", "is missing or empty; give at least one part");
-    request_.turns.push_back(std::move(turn));
+    if (parts.empty()) return fail(where + ".parts", "is missing or empty; give at least one part");
+  }
+
+  // Of what was thought, and of a text in chunks, the pieces are one; its signature comes last.
+  bool goes_on(Part& before, const Part& part, bool chunk) {
+    bool thought = before.kind == Part::Kind::thinking && part.kind == Part::Kind::thinking;
+    bool text = chunk && before.kind == Part::Kind::text && part.kind == Part::Kind::text;
+    if (!before.signature.empty() || (!thought && !text)) return false;
+    if (before.text.empty())
+      before.text = part.text;
+    else if (!part.text.empty())
+      before.text = store_.keep(std::string(before.text).append(part.text));
+    before.signature = part.signature;
+    before.origin = part.origin;
+    return true;
   }
 
   // Calls often have no id, and answers refer to them by name and order: so ids are made from the place in the
   // conversation, and are the same in its next request.
   void pair(Part& part) {
     if (part.kind == Part::Kind::tool_call) {
-      if (part.id.empty()) part.id = store_.keep("call_" + std::to_string(calls_.size()));
-      calls_.push_back({part.name, part.id, false});
+      if (part.id.empty()) part.id = store_.keep("call_" + std::to_string(calls_++));
+      ids_[part.name].push_back(part.id);
     }
     if (part.kind != Part::Kind::tool_result) return;
-    for (Call& call : calls_) {
-      bool same = part.id.empty() ? !call.answered && call.name == part.name : call.id == part.id;
-      if (!same) continue;
-      part.id = call.id;
-      call.answered = true;
+    auto waiting = ids_.find(part.name);
+    if (waiting == ids_.end() || waiting->second.empty()) {
+      if (part.id.empty()) part.id = part.name;  // An answer to nothing: the provider may say so.
       return;
     }
-    if (part.id.empty()) part.id = part.name;  // An answer to nothing: the provider may say so.
+    std::deque<Inner>& ids = waiting->second;
+    if (part.id.empty()) part.id = ids.front();
+    if (part.id == ids.front()) ids.pop_front();
   }
 
   void tools(Raw from) {
@@ -280,13 +299,10 @@ class Reading {
     }
   }
 
-  struct Call {
-    Inner name, id;
-    bool answered;
-  };
   Store& store_;
   Request request_;
-  std::vector<Call> calls_;
+  size_t calls_ = 0;                                  // Whose ids have been made.
+  std::unordered_map<Inner, std::deque<Inner>> ids_;  // By name: of calls that have not been answered.
   std::optional<Error> error_;
 };
 

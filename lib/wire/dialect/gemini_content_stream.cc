@@ -83,7 +83,7 @@ class Reader final : public StreamReader {
       else if (named(key, "modelVersion")) model = at.value();
       else if (at.is("error")) error = at.value();
     }
-    if (error.is_object() || error.is_string()) return fail(error, to);
+    if (says_error(error)) return fail(error, to);
     Tokens tokens = read_usage(usage);
     if (!begun_) {
       begun_ = true;

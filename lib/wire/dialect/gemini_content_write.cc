@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <span>
+#include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "wire/dialect/fields.h"
@@ -29,10 +31,15 @@ bool wants_signature(std::string_view model) {
 class Writing {
  public:
   Writing(const Request& request, const WriteRequest& how, Store& store)
-      : request_(request), how_(how), store_(store), own_(request.dialect == Dialect::gemini) {}
+      : request_(request), how_(how), store_(store), own_(request.dialect == Dialect::gemini),
+        allowed_(request.tool_choice.names.begin(), request.tool_choice.names.end()) {
+    for (const Turn& turn : request.turns)
+      for (const Part& part : turn.parts)
+        if (part.kind == Part::Kind::tool_call) names_[part.id] = part.name;
+  }
 
   Result<WrittenRequest> write() {
-    losses_.add(request_.lost);
+    if (std::optional<Error> error = leave_behind(request_, Dialect::gemini, losses_)) return *error;
     out_.begin_object();
     system();
     out_.key("contents").begin_array();
@@ -64,7 +71,8 @@ class Writing {
   // System prompts that stand among the turns go to the front: there is no other place for them.
   void system() {
     std::vector<const Part*> parts;
-    for (const Part& part : request_.system) parts.push_back(&part);
+    for (const Part& part : request_.system)
+      if (!part.text.empty()) parts.push_back(&part);
     for (const Turn& turn : request_.turns) {
       if (turn.role != Turn::Role::system) continue;
       if (!turn.parts.empty()) losses_.add(message_place(request_, turn.parts.front()) + ".role");
@@ -94,7 +102,7 @@ class Writing {
     carried_ = {};
     first_call_ = wants_signature(how_.model);
     for (size_t i = 0; i < all.size(); i++) {
-      if (!carried(*all[i])) continue;
+      if (!carried(*all[i], role == "model", all.size() == 1)) continue;
       if (!any) out_.begin_object().key("role").value(role).key("parts").begin_array();
       any = true;
       // What was thought without being shown has its signature at the part that follows.
@@ -113,24 +121,19 @@ class Writing {
   }
 
   // Of what was thought, only what was thought here.
-  bool carried(const Part& part) {
+  bool carried(const Part& part, bool of_model, bool alone) {
+    // Empty texts are refused. A user who says nothing else is left to the API.
+    if (part.kind == Kind::text && part.text.empty() && part.signature.empty() && (of_model || !alone)) return false;
     if (part.cache_control.given()) lose(Field::cache_control);
     if (part.citations.given()) lose(Field::citations);
     bool thought = part.kind == Kind::thinking || part.kind == Kind::redacted;
     if (thought && (part.origin != Dialect::gemini || part.kind == Kind::redacted)) return lose(Field::thinking), false;
     if (part.kind != Kind::foreign || own_) return true;
-    if (part.raw.present() && part.kind == Kind::foreign && !foreign_of_model(part))
+    // Steps that another provider took by itself (a search, a run of code) may be missing; what a user gave may not.
+    if (!of_model)
       fail(place(request_, part), "only the provider it was meant for can read this part; leave it out");
     else
       losses_.add(place(request_, part));
-    return false;
-  }
-
-  // Steps that another provider took by itself (a search, a run of code) may be missing; what a user gave may not.
-  bool foreign_of_model(const Part& part) const {
-    for (const Turn& turn : request_.turns)
-      for (const Part& one : turn.parts)
-        if (&one == &part) return turn.role == Turn::Role::assistant;
     return false;
   }
 
@@ -194,11 +197,8 @@ class Writing {
 
   Inner name_of(const Part& result) const {
     if (!result.name.empty()) return result.name;
-    Inner name = result.id;
-    for (const Turn& turn : request_.turns)
-      for (const Part& part : turn.parts)
-        if (part.kind == Kind::tool_call && part.id == result.id) name = part.name;
-    return name;
+    auto call = names_.find(result.id);
+    return call == names_.end() ? result.id : call->second;
   }
 
   // The answer must be an object: that of the text if it is one, else one around it.
@@ -216,7 +216,10 @@ class Writing {
     out_.key("name").raw_string(name_of(part)).key("response");
     std::string_view decoded = store_.keep(decode_inner(text));
     Result<Raw> json = Raw::parse(decoded);
-    bool object = json.ok() && json.value().is_object();
+    // As it stands only if it is read back as the same text.
+    bool object = json.ok() && json.value().is_object() && json.value().text() == decoded;
+    if (object && json.value().size() == 1 && !part.is_error)
+      for (std::string_view word : {"result", "output", "error"}) object = object && !json.value()[word].present();
     if (object && !part.is_error) {
       out_.raw(json.value().text());
     } else {
@@ -240,7 +243,7 @@ class Writing {
   bool allowed(const Tool& tool) const {
     const ToolChoice& choice = request_.tool_choice;
     if (choice.kind != ToolChoice::Kind::automatic || choice.names.empty()) return true;
-    return std::find(choice.names.begin(), choice.names.end(), tool.name) != choice.names.end();
+    return allowed_.contains(tool.name);
   }
 
   void tools() {
@@ -248,7 +251,7 @@ class Writing {
     std::vector<const Tool*> foreign;
     for (const Tool& tool : request_.tools) {
       if (tool.foreign.present()) {
-        own_ ? foreign.push_back(&tool) : losses_.add("tools." + std::string(tool.name));
+        foreign.push_back(&tool);
         continue;
       }
       if (tool.cache_control.given()) lose(Field::cache_control);
@@ -326,8 +329,10 @@ class Writing {
   void thinking() {
     using Effort = Reasoning::Effort;
     const Reasoning& reasoning = request_.reasoning;
-    Effort effort = reasoning.effort;
-    if (effort == Effort::absent && !reasoning.budget && !reasoning.adaptive && !reasoning.shown) return;
+    bool off = reasoning.budget == 0 && reasoning.effort == Effort::absent;
+    Effort effort = off ? Effort::none : reasoning.effort;
+    std::optional<bool> shown = shown_thoughts(request_);
+    if (effort == Effort::absent && !reasoning.budget && !reasoning.adaptive && !shown) return;
     out_.key("thinkingConfig").begin_object();
     if (effort != Effort::absent && has_levels(how_.model)) {
       // The levels are fewer; thinking cannot be switched off.
@@ -341,7 +346,7 @@ class Writing {
     } else if (reasoning.adaptive) {
       out_.key("thinkingBudget").value(int64_t{-1});
     }
-    if (reasoning.shown) out_.key("includeThoughts").value(*reasoning.shown);
+    if (shown) out_.key("includeThoughts").value(*shown);
     out_.end_object();
   }
 
@@ -355,18 +360,16 @@ class Writing {
     if (!own_ && request_.top_logprobs.given()) lose(Field::top_logprobs);
     for (const Turn& turn : request_.turns)
       if (!turn.name.empty()) lose(Field::name);
-    for (const Extra& extra : request_.extras) {
-      if (own_)
-        out_.key(decode_inner(extra.name)).raw(extra.value.text());
-      else
-        losses_.add(extra.name);
-    }
+    for (const Extra& extra : request_.extras)
+      if (own_) out_.key(decode_inner(extra.name)).raw(extra.value.text());
   }
 
   const Request& request_;
   const WriteRequest& how_;
   Store& store_;
   bool own_;
+  std::unordered_set<Inner> allowed_;          // Tools.
+  std::unordered_map<Inner, Inner> names_;     // Of tools, by the id of a call.
   bool any_tool_ = false;
   bool first_call_ = false;  // The next call is the first of a step, and must be signed.
   Inner carried_;  // A signature on its way to the next part.

@@ -145,7 +145,8 @@ class Writer final : public StreamWriter {
     if (as == Open::thinking)
       out().append(",\"summary_index\":0,\"part\":{\"type\":\"summary_text\",\"text\":\"").append(text).append("\"}");
     else
-      append_content(out().append(",\"content_index\":0,\"part\":"), as == Open::refusal ? "refusal" : "output_text", text);
+      append_content(out().append(",\"content_index\":0,\"part\":"), as == Open::refusal ? "refusal" : "output_text",
+                     text);
   }
 
   void close(Inner encrypted = {}) {

@@ -16,7 +16,8 @@ class Reading {
   Result<Request> read(Raw body) {
     request_.dialect = Dialect::responses;
     request_.stream_usage = true;
-    if (!body.is_object()) return Error{Status::INVALID, "", "the body is no object; send {\"model\":...,\"input\":...}"};
+    if (!body.is_object())
+      return Error{Status::INVALID, "", "the body is no object; send {\"model\":...,\"input\":...}"};
     Part instructions;
     instructions.text = body["instructions"].inner();
     if (!instructions.text.empty()) request_.system.push_back(instructions);
@@ -270,6 +271,12 @@ class Reading {
   std::optional<Error> error_;
 };
 
+void read_file_id(Raw from, Source& source) {
+  if (!from["file_id"].is_string()) return;
+  source.kind = Source::Kind::file_id;
+  source.data = from["file_id"].inner();
+}
+
 }  // namespace
 
 bool read_content(Raw from, Part& part) {
@@ -285,13 +292,13 @@ bool read_content(Raw from, Part& part) {
     part.kind = Kind::image;
     part.source = source_of_url(from["image_url"].inner());
     part.source.detail = from["detail"].inner();
-    if (from["file_id"].is_string()) part.source.kind = Source::Kind::file_id, part.source.data = from["file_id"].inner();
+    read_file_id(from, part.source);
   } else if (type == "input_file") {
     part.kind = Kind::document;
     bool data = from["file_data"].is_string();
     part.source = source_of_url(from[data ? "file_data" : "file_url"].inner());
     part.source.filename = from["filename"].inner();
-    if (from["file_id"].is_string()) part.source.kind = Source::Kind::file_id, part.source.data = from["file_id"].inner();
+    read_file_id(from, part.source);
   } else if (type == "input_audio") {
     part.kind = Kind::audio;
     part.source.kind = Source::Kind::base64;

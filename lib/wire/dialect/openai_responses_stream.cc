@@ -21,7 +21,7 @@ class Reader final : public StreamReader {
     Raw top = json.value();
     Inner type = top["type"].inner();
     if (type.empty() && event.name == "error") type = "error";
-    if (type == "error" || top["error"].is_object() || type == "response.failed") return fail(top, to), true;
+    if (type == "error" || says_error(top["error"]) || type == "response.failed") return fail(top, to), true;
     if (type.starts_with("response.")) typed(type.substr(9), top, to);
     return true;
   }
@@ -79,8 +79,8 @@ class Reader final : public StreamReader {
   Call* call_of(Raw top) {
     if (calls_.empty()) return nullptr;
     std::optional<uint64_t> item = top["output_index"].integer();
-    for (Call& call : calls_)
-      if (call.item == item) return &call;
+    for (size_t i = calls_.size(); i-- > 0;)
+      if (calls_[i].item == item) return &calls_[i];
     return item ? nullptr : &calls_.back();
   }
 
@@ -121,8 +121,7 @@ class Reader final : public StreamReader {
 
   void fail(Raw top, DeltaSink& to) {
     Raw error = top["response"]["error"];
-    if (!error.is_object()) error = top["error"];
-    if (!error.is_object()) error = top;
+    if (!error.is_object()) error = top["error"].is_object() ? top["error"] : top;
     Raw code = error["code"].is_string() ? error["code"] : error["type"];
     to.on({.kind = Kind::error, .text = error["message"].inner(), .error = error_class(code.inner())});
   }

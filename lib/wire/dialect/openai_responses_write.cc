@@ -16,7 +16,7 @@ class Writing {
         openai_(own_ || request.dialect == Dialect::openai) {}
 
   Result<WrittenRequest> write() {
-    losses_.add(request_.lost);
+    if (std::optional<Error> error = leave_behind(request_, Dialect::responses, losses_)) return *error;
     refuse();
     out_.begin_object().key("model").value(how_.model);
     bool instructions = request_.system.size() == 1;
@@ -203,10 +203,6 @@ class Writing {
   void tools() {
     bool any = false;
     for (const Tool& tool : request_.tools) {
-      if (tool.foreign.present() && !own_) {
-        losses_.add("tools." + std::string(tool.name));
-        continue;
-      }
       if (!any) out_.key("tools").begin_array();
       any = true;
       if (tool.foreign.present()) {
@@ -267,9 +263,10 @@ class Writing {
     const Reasoning& asked = request_.reasoning;
     Reasoning::Effort effort = asked.effort;
     if (effort == Reasoning::Effort::absent && asked.budget) effort = effort_for(*asked.budget);
-    if (asked.budget && asked.effort == Reasoning::Effort::absent) lose(Field::reasoning);
+    // A budget of so many tokens has become a word.
+    if (asked.budget.value_or(0) != 0 && asked.effort == Reasoning::Effort::absent) lose(Field::reasoning);
     if (effort == Reasoning::Effort::max) effort = Reasoning::Effort::xhigh;
-    bool summary = asked.shown.value_or(false);
+    bool summary = shown_thoughts(request_).value_or(false);
     if (effort == Reasoning::Effort::absent && !summary) return;
     out_.key("reasoning").begin_object();
     if (effort != Reasoning::Effort::absent) out_.key("effort").value(effort_name(effort));
@@ -295,10 +292,8 @@ class Writing {
     if (request_.logit_bias.given()) lose(Field::logit_bias);
     if (request_.logprobs) lose(Field::logprobs);
     if (request_.top_logprobs.given()) lose(Field::top_logprobs);
-    for (const Extra& extra : request_.extras) {
+    for (const Extra& extra : request_.extras)
       if (own_) out_.key(decode_inner(extra.name)).raw(extra.value.text());
-      else losses_.add(extra.name);
-    }
   }
 
   const Request& request_;

@@ -20,18 +20,27 @@ const DialectTable& table(Dialect dialect) {
   return kOpenAiChat;
 }
 
-// What every dialect wants of a request, so that what is written can be read.
+// What every dialect wants of a part, so that what is written can be read.
+std::optional<Error> check(const Request& request, const Part& part) {
+  using Kind = Part::Kind;
+  auto invalid = [&](std::string message) { return Error{Status::INVALID, place(request, part), std::move(message)}; };
+  bool media = part.kind == Kind::image || part.kind == Kind::document || part.kind == Kind::audio;
+  if (media && part.source.data.empty()) return invalid("has no data; write them, or leave the part out");
+  if (part.kind == Kind::tool_call && part.name.empty()) return invalid("is a call of no function; name it");
+  if (part.kind == Kind::tool_call && part.id.empty()) return invalid("is a call without an id; write one");
+  if (part.kind == Kind::tool_result && part.id.empty()) return invalid("is the result of no call; write its id");
+  for (const Part& inside : part.content)
+    if (std::optional<Error> error = check(request, inside)) return error;
+  return std::nullopt;
+}
+
 std::optional<Error> check(const Request& request) {
   for (size_t i = 0; i < request.tools.size(); i++)
     if (!request.tools[i].foreign.present() && request.tools[i].name.empty())
       return Error{Status::INVALID, "tools." + std::to_string(i), "has no name; write one"};
   for (const Turn& turn : request.turns)
-    for (const Part& part : turn.parts) {
-      bool call = part.kind == Part::Kind::tool_call, result = part.kind == Part::Kind::tool_result;
-      if (call && part.name.empty()) return Error{Status::INVALID, place(request, part), "is a call of no function"};
-      if (result && part.id.empty() && part.name.empty())
-        return Error{Status::INVALID, place(request, part), "is the result of no call"};
-    }
+    for (const Part& part : turn.parts)
+      if (std::optional<Error> error = check(request, part)) return error;
   return std::nullopt;
 }
 
