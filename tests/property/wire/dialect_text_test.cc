@@ -1,5 +1,5 @@
-// Laws of translation: there and back again, a conversation, an answer and a stream are as they were, as long as nothing
-// is named as lost; and whatever is damaged is refused, or becomes something that can be read.
+// Laws of translation, to the byte: there and back again, a conversation, an answer and a stream are as they were,
+// numbers and escapes too; and whatever is damaged is refused, or becomes something that can be read.
 #include "wire/dialect/translate.h"
 
 #include <algorithm>
