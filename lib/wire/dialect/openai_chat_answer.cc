@@ -45,7 +45,8 @@ Choice read_choice(Raw value, const std::string& where, Store& store, Losses& lo
   return choice;
 }
 
-void write_message(JsonText& json, const Choice& choice, Losses& losses) {
+// `calls_id`: what ids of calls begin with where they have none (Gemini).
+void write_message(JsonText& json, const Choice& choice, const std::string& calls_id, Losses& losses) {
   std::vector<const Part*> thoughts;
   std::string text, refusal;
   bool any = false, calls = false;
@@ -73,8 +74,9 @@ void write_message(JsonText& json, const Choice& choice, Losses& losses) {
   write_openai_thoughts(json, thoughts);
   if (calls) {
     json.key("tool_calls").begin_array();
+    size_t index = 0;
     for (const Part& part : choice.parts)
-      if (part.kind == Kind::tool_call) write_openai_call(json, part, true);
+      if (part.kind == Kind::tool_call) write_openai_call(json, part, true, calls_id + std::to_string(index++));
     json.end_array();
   }
   json.end_object();
@@ -243,8 +245,9 @@ std::string write_openai_answer(const Reply& reply, const WriteAnswer& how, Loss
   json.key("choices").begin_array();
   uint64_t index = 0;
   for (const Choice& choice : reply.choices) {
+    std::string calls_id = "call_" + encode_inner(how.id) + "_" + std::to_string(index) + "_";
     json.begin_object().number("index", index++);
-    write_message(json, choice, losses);
+    write_message(json, choice, calls_id, losses);
     if (!choice.stop_sequence.empty()) losses.add("stop_sequence");
     json.raw("logprobs", choice.logprobs).inner("finish_reason", finish_reason(choice.stop, has_calls(choice)));
     json.end_object();

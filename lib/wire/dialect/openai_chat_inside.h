@@ -21,7 +21,8 @@ std::string openai_error_body_of(uint32_t status, const ErrorFacts& facts);
 // Of a message: its calls, and what was thought. False: no call of a function.
 bool read_openai_call(Raw value, Part& call, Store& store);
 void read_openai_thoughts(Raw message, std::vector<Part>& to);
-void write_openai_call(JsonText& out, const Part& call, bool signature);
+// `id` where the call has none.
+void write_openai_call(JsonText& out, const Part& call, bool signature, Inner id = {});
 void write_openai_signature(JsonText& out, Inner signature);  // As Google's OpenAI-style endpoint has it.
 // `reasoning_content`, and `reasoning_details` where something of it is signed or hidden.
 void write_openai_thoughts(JsonText& out, const std::vector<const Part*>& thoughts);
