@@ -21,8 +21,8 @@ class Answer {
 
   std::string write() {
     losses_.add(reply_.lost);
-    static const Choice kNone;
-    const Choice& choice = reply_.choices.empty() ? kNone : reply_.choices[0];
+    const Choice none;
+    const Choice& choice = reply_.choices.empty() ? none : reply_.choices[0];
     if (reply_.choices.size() > 1) losses_.add("choices");
     std::string_view reason = choice.stop == Stop::length || choice.stop == Stop::context ? "max_output_tokens"
                               : choice.stop == Stop::filter                               ? "content_filter"
