@@ -272,7 +272,7 @@ class Writer final : public StreamWriter {
  private:
   struct Choice {
     uint32_t index = 0;
-    bool begun = false, finished = false;
+    Stop stop = Stop::absent;
     uint32_t calls = 0;
     bool input = false;  // The last of them has had some.
     uint32_t thoughts = 0;
@@ -291,7 +291,7 @@ class Writer final : public StreamWriter {
   void input(Choice& choice, uint32_t index, Inner text);
   void end_call(Choice& choice);
   void opaque(Choice& choice, const Delta& delta);
-  void stop(Choice& choice, Stop stop);
+  void finish(Choice& choice);
   void end();
 
   const WriteAnswer& how_;
@@ -396,16 +396,16 @@ void Writer::opaque(Choice& choice, const Delta& delta) {
   if (delta.kind == Kind::signature) choice.thought.clear();
 }
 
-void Writer::stop(Choice& choice, Stop stop) {
-  if (choice.finished) return;
+void Writer::finish(Choice& choice) {
   end_call(choice);
-  choice.finished = true;
   open(choice);
-  out().append("},\"finish_reason\":\"").append(finish_reason(stop, choice.calls > 0)).append("\"").append(after_);
+  std::string_view reason = finish_reason(choice.stop, choice.calls > 0);
+  out().append("},\"finish_reason\":\"").append(reason).append("\"").append(after_);
 }
 
+// A chunk with a reason to stop is an end to those who read without [DONE]: so it comes once the stream is whole.
 void Writer::end() {
-  for (Choice& choice : choices_) stop(choice, Stop::absent);
+  for (Choice& choice : choices_) finish(choice);
   if (how_.stream_usage && usage_.any()) {
     out().append(before_).append("]");
     std::string usage;
@@ -436,7 +436,8 @@ void Writer::on(const Delta& delta) {
     case Kind::input: return input(choice, delta.index, delta.text);
     case Kind::stop:
       if (!delta.stop_sequence.empty()) losses().add("stop_sequence");
-      return stop(choice, delta.stop);
+      if (choice.stop == Stop::absent) choice.stop = delta.stop;
+      return;
     case Kind::usage: return usage_.take(delta.usage);
     case Kind::end: return end();
     case Kind::begin:

@@ -211,7 +211,8 @@ std::optional<Error> Writer::document(const Part& part) {
     if (!source.filename.empty()) lose(part, ".title");
     return std::nullopt;
   }
-  bool own_id = source.kind == Source::Kind::file_id && request_.dialect == Dialect::openai;
+  bool openai = request_.dialect == Dialect::openai || request_.dialect == Dialect::responses;  // Of one provider.
+  bool own_id = source.kind == Source::Kind::file_id && openai;
   if (source.kind != Source::Kind::base64 && !own_id)
     return refuse(part, "is a document that OpenAI chat cannot fetch; send it in base64");
   json_.begin_object().inner("type", "file").key("file").begin_object();

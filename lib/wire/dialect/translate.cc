@@ -1,5 +1,6 @@
 #include "wire/dialect/translate.h"
 
+#include "base/text.h"
 #include "wire/dialect/anthropic_messages.h"
 #include "wire/dialect/gemini_content.h"
 #include "wire/dialect/openai_chat.h"
@@ -20,10 +21,50 @@ const DialectTable& table(Dialect dialect) {
   return kOpenAiChat;
 }
 
+// A type and a subtype of RFC 6838 §4.2, so that it fits into a data URL.
+bool is_media_type(Inner text) {
+  size_t slash = text.find('/');
+  if (slash == 0 || slash == text.npos || slash + 1 == text.size()) return false;
+  for (char c : text) {
+    bool letter = (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z') || (c >= '0' && c <= '9');
+    if (!letter && std::string_view("!#$&-^_.+/").find(c) == std::string_view::npos) return false;
+  }
+  return true;
+}
+
+// What every dialect wants of a part, so that what is written can be read.
+std::optional<Error> check(const Request& request, const Part& part) {
+  using Kind = Part::Kind;
+  auto invalid = [&](std::string message) { return Error{Status::INVALID, place(request, part), std::move(message)}; };
+  bool media = part.kind == Kind::image || part.kind == Kind::document || part.kind == Kind::audio;
+  if (media && part.source.data.empty()) return invalid("has no data; write them, or leave the part out");
+  if (media && part.source.kind == Source::Kind::base64 && !is_media_type(part.source.media_type))
+    return invalid("says no media type; write one, such as image/png");
+  if (part.kind == Kind::tool_call && part.name.empty()) return invalid("is a call of no function; name it");
+  if (part.kind == Kind::tool_call && part.id.empty()) return invalid("is a call without an id; write one");
+  if (part.kind == Kind::tool_result && part.id.empty()) return invalid("is the result of no call; write its id");
+  for (const Part& inside : part.content)
+    if (std::optional<Error> error = check(request, inside)) return error;
+  return std::nullopt;
+}
+
+std::optional<Error> check(const Request& request) {
+  for (size_t i = 0; i < request.tools.size(); i++)
+    if (!request.tools[i].foreign.present() && request.tools[i].name.empty())
+      return Error{Status::INVALID, "tools." + std::to_string(i), "has no name; write one"};
+  for (const Turn& turn : request.turns)
+    for (const Part& part : turn.parts)
+      if (std::optional<Error> error = check(request, part)) return error;
+  return std::nullopt;
+}
+
 }  // namespace
 
 Result<Request> read_request(Dialect dialect, std::string_view body, Store& store) {
-  return table(dialect).read_request(body, store);
+  Result<Request> request = table(dialect).read_request(body, store);
+  if (!request.ok()) return request;
+  std::optional<Error> error = check(request.value());
+  return error ? Result<Request>(*error) : std::move(request);
 }
 
 Result<WrittenRequest> write_request(Dialect dialect, const Request& request, const WriteRequest& how, Store& store) {
