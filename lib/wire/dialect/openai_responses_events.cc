@@ -10,8 +10,8 @@ namespace {
 
 using Kind = Delta::Kind;
 
-// One item is open at a time; what comes meanwhile of other calls is held until they are opened. All items stand once
-// more in the last event, so they are kept.
+// One item is open at a time; what comes meanwhile of other calls is held until the one that is open is whole. All
+// items stand once more in the last event, so they are kept.
 class Writer final : public StreamWriter {
  public:
   explicit Writer(const WriteAnswer& how) : created_(how.created) {
@@ -207,12 +207,18 @@ class Writer final : public StreamWriter {
     call.id = delta.id;
     call.name = delta.name;
     std::swap(call.encrypted, next_signature_);
+    if (current_ != kNone && is_whole(text_)) close_call();  // Upstreams that give one call after the other.
     if (current_ != kNone) return;
     close();
     if (!call.encrypted.empty()) hidden(call.encrypted);
     current_ = delta.index;
     open_ = Open::call;
     start();
+  }
+
+  static bool is_whole(Inner input) {
+    Result<Raw> json = Raw::parse(decode_inner(input));
+    return json.ok() && json.value().is_object();
   }
 
   void input(const Delta& delta) {
