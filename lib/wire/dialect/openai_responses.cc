@@ -26,6 +26,7 @@ Tokens read_usage(Raw usage) {
   out.input = usage["input_tokens"].integer();
   out.output = usage["output_tokens"].integer();
   out.cached = usage["input_tokens_details"]["cached_tokens"].integer();
+  out.written = usage["input_tokens_details"]["cache_write_tokens"].integer();
   out.reasoning = usage["output_tokens_details"]["reasoning_tokens"].integer();
   return out.any() ? out : Tokens();
 }
@@ -35,6 +36,8 @@ void append_usage(std::string& out, const Tokens& usage) {
   append_number(out, usage.input.value_or(0));
   out.append(",\"input_tokens_details\":{\"cached_tokens\":");
   append_number(out, usage.cached.value_or(0));
+  out.append(",\"cache_write_tokens\":");
+  append_number(out, usage.written.value_or(0));
   out.append("},\"output_tokens\":");
   append_number(out, usage.output.value_or(0));
   out.append(",\"output_tokens_details\":{\"reasoning_tokens\":");

@@ -217,7 +217,8 @@ class Writer final : public StreamWriter {
   }
 
   static bool is_whole(Inner input) {
-    Result<Raw> json = Raw::parse(decode_inner(input));
+    std::string text = decode_inner(input);
+    Result<Raw> json = Raw::parse(text);
     return json.ok() && json.value().is_object();
   }
 
@@ -293,7 +294,6 @@ class Writer final : public StreamWriter {
 
   void finish() {
     close_all();
-    if (usage_.written.value_or(0) > 0) losses().add("usage.cache_creation_input_tokens");
     if (stop_ == Stop::length || stop_ == Stop::context)
       response_event("response.incomplete", "incomplete", "max_output_tokens");
     else if (stop_ == Stop::filter)
