@@ -115,6 +115,25 @@ Reasoning::Effort effort_for(int64_t budget) {
   return Effort::high;
 }
 
+std::string_view lack(const Part& part) {
+  switch (part.kind) {
+    case Part::Kind::image:
+    case Part::Kind::document:
+    case Part::Kind::audio: return part.source.data.empty() ? "has no data" : "";
+    case Part::Kind::tool_call: return part.name.empty() ? "is a call without a name" : "";
+    case Part::Kind::tool_result:
+      for (const Part& one : part.content)
+        if (std::string_view what = lack(one); !what.empty()) return what;
+      return part.id.empty() ? "does not say which call it answers" : "";
+    case Part::Kind::text:
+    case Part::Kind::thinking:
+    case Part::Kind::redacted:
+    case Part::Kind::refusal:
+    case Part::Kind::foreign: return "";
+  }
+  return "";
+}
+
 std::optional<bool> shown_thoughts(const Request& request) {
   const Reasoning& asked = request.reasoning;
   if (asked.shown || request.dialect != Dialect::anthropic) return asked.shown;

@@ -53,6 +53,9 @@ Reasoning::Effort effort_of(std::string_view name);
 int64_t budget_of(Reasoning::Effort effort);
 Reasoning::Effort effort_for(int64_t budget);
 
+// What a part lacks that no dialect can do without, as a message: a call its name, an image its data. "" if nothing.
+std::string_view lack(const Part& part);
+
 // Whether thoughts are wanted in the answer. Where Claude thinks, they are, without being asked for.
 std::optional<bool> shown_thoughts(const Request& request);
 

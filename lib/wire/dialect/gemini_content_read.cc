@@ -140,6 +140,8 @@ class Reading {
       if (!at.value().is_object()) return fail(where + ".parts." + std::to_string(index), "is no object");
       if (read_part(at.value(), part, store_) && part.kind == Part::Kind::foreign) continue;  // Nothing in it.
       pair(part);
+      if (std::string_view what = lack(part); !what.empty())
+        return fail(where + ".parts." + std::to_string(index), std::string(what));
       bool nothing = part.kind == Part::Kind::text && part.text.empty() && part.signature.empty();
       if (more && nothing) continue;
       if (parts.empty() || !goes_on(parts.back(), part, more && index == 0)) parts.push_back(std::move(part));
@@ -209,6 +211,7 @@ class Reading {
       else
         lose("tools.functionDeclarations." + std::string(at.key()));
     }
+    if (tool.name.empty()) fail("tools.functionDeclarations", "has one without a name");
     request_.tools.push_back(tool);
   }
 

@@ -59,7 +59,7 @@ class Reader final : public StreamReader {
   bool end(DeltaSink& to) override {
     if (choices_.empty()) return false;
     for (const State& state : choices_)
-      if (!state.stopped) return false;
+      if (state.begun && !state.stopped) return false;
     to.on({.kind = Delta::Kind::end});
     return true;
   }
@@ -67,7 +67,7 @@ class Reader final : public StreamReader {
  private:
   struct State {
     uint32_t calls = 0;
-    bool stopped = false;
+    bool begun = false, stopped = false;
   };
   // As many candidates as an answer may have, with room; source: candidateCount is 8 at most (API reference).
   static constexpr size_t kChoicesMax = 64;
@@ -92,7 +92,7 @@ class Reader final : public StreamReader {
     for (RawWalk at = candidates.walk(); at.next();) candidate(at.value(), to);
     if (choices_.empty() && member(feedback, "blockReason").is_string()) {
       choices_.resize(1);
-      choices_[0].stopped = true;
+      choices_[0].begun = choices_[0].stopped = true;
       to.on({.kind = Delta::Kind::stop, .stop = Stop::filter});
     }
     if (tokens.any()) to.on({.kind = Delta::Kind::usage, .usage = tokens});
@@ -117,6 +117,7 @@ class Reader final : public StreamReader {
     }
     if (index >= kChoicesMax) return;
     if (choices_.size() <= index) choices_.resize(index + 1);
+    choices_[index].begun = true;
     auto choice = static_cast<uint32_t>(index);
     for (RawWalk at = member(content, "parts").walk(); at.next();) part(at.value(), choice, to);
     if (lost) to.on({.kind = Delta::Kind::lost, .text = "candidates.groundingMetadata"});
@@ -224,12 +225,13 @@ class Writer final : public StreamWriter {
   struct Held {
     std::vector<Call> calls;  // By index.
     std::string signature;    // Of the call that follows.
-    bool refused = false;
+    bool begun = false, refused = false;
     Stop stop = Stop::absent;
   };
 
   Held& choice(uint32_t index) {
     if (held_.size() <= index) held_.resize(index + 1);
+    held_[index].begun = true;
     return held_[index];
   }
 
@@ -255,6 +257,7 @@ class Writer final : public StreamWriter {
   }
 
   void text(const Delta& delta, bool thought) {
+    choice(delta.choice);
     if (delta.text.empty()) return;
     begin_chunk();
     begin_candidate();
@@ -271,6 +274,7 @@ class Writer final : public StreamWriter {
       append_signature(next, Dialect::gemini, delta.origin, false, delta.text);
       return;
     }
+    choice(delta.choice);
     begin_chunk();
     begin_candidate();
     out().append("{\"text\":\"\",\"thought\":true,\"thoughtSignature\":\"");
@@ -306,12 +310,17 @@ class Writer final : public StreamWriter {
   }
 
   void finish() {
-    for (uint32_t i = 0; i < held_.size(); i++) calls(i);
+    if (held_.empty()) choice(0);
+    for (uint32_t i = 0; i < held_.size(); i++)
+      if (held_[i].begun) calls(i);
     begin_chunk();
-    for (uint32_t i = 0; i < std::max<size_t>(held_.size(), 1); i++) {
-      if (i > 0) out().push_back(',');
+    bool first = true;
+    for (uint32_t i = 0; i < held_.size(); i++) {
+      const Held& held = held_[i];
+      if (!held.begun) continue;
+      if (!first) out().push_back(',');
+      first = false;
       begin_candidate();
-      const Held& held = choice(i);
       Stop stop = held.refused && held.stop == Stop::end ? Stop::filter : held.stop;
       // Never without a part: clients print the text of each chunk.
       out().append("{\"text\":\"\"}],\"role\":\"model\"},\"finishReason\":\"").append(finish_reason(stop));

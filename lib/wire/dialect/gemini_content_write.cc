@@ -46,6 +46,8 @@ class Writing {
     for (const MergedTurn& turn : merged_turns(request_))
       if (turn.role != Turn::Role::system) content(turn);
     out_.end_array();
+    if (!any_content_)
+      fail(message_place(request_, {}), "nothing is left that Gemini can read; say something");
     tools();
     tool_choice();
     generation();
@@ -104,7 +106,7 @@ class Writing {
     for (size_t i = 0; i < all.size(); i++) {
       if (!carried(*all[i], role == "model", all.size() == 1)) continue;
       if (!any) out_.begin_object().key("role").value(role).key("parts").begin_array();
-      any = true;
+      any = any_content_ = true;
       // What was thought without being shown has its signature at the part that follows.
       if (all[i]->kind == Kind::thinking && all[i]->text.empty() && carried_.empty() && i + 1 < all.size() &&
           takes_signature(*all[i + 1])) {
@@ -371,6 +373,7 @@ class Writing {
   std::unordered_set<Inner> allowed_;          // Tools.
   std::unordered_map<Inner, Inner> names_;     // Of tools, by the id of a call.
   bool any_tool_ = false;
+  bool any_content_ = false;
   bool first_call_ = false;  // The next call is the first of a step, and must be signed.
   Inner carried_;  // A signature on its way to the next part.
   JsonWriter out_;

@@ -139,6 +139,7 @@ class Reading {
       return;
     }
     tool.name = from["name"].inner();
+    if (tool.name.empty()) fail("tools." + std::to_string(request_.tools.size()), "has no name");
     tool.description = from["description"].inner();
     tool.schema = from["parameters"].is_object() ? from["parameters"] : Raw();
     if (from["strict"].given()) tool.strict = from["strict"].is_true();
@@ -205,6 +206,9 @@ class Reading {
       part.raw = from;
       turn(type.ends_with("_output") ? Turn::Role::user : Turn::Role::assistant).parts.push_back(part);
     }
+    bool call = part.kind == Kind::tool_call && part.id.empty();
+    std::string_view what = call ? "is a call without a `call_id`" : lack(part);
+    if (!what.empty()) fail(where, std::string(what));
   }
 
   // Answers of tools in a row are one turn.
@@ -260,6 +264,8 @@ class Reading {
       one.message = index;
       one.index = part.index;
       read_content(at.value(), one);
+      if (std::string_view what = lack(one); !what.empty())
+        fail(where + ".content." + std::to_string(one.index), std::string(what));
       parts.push_back(one);
     }
     if (parts.empty()) parts.push_back(part);

@@ -28,6 +28,8 @@ class Writing {
     if (!instructions && !request_.system.empty()) message("developer", request_.system);
     for (const Turn& one : request_.turns) turn(one);
     out_.end_array();
+    if (!any_item_)
+      fail(message_place(request_, {}), "nothing is left that OpenAI can read; say something");
     tools();
     tool_choice();
     number("max_output_tokens", request_.output_max);
@@ -97,6 +99,10 @@ class Writing {
   }
 
   void item(const Part& part, Turn::Role role) {
+    bool thought = part.kind == Kind::thinking || part.kind == Kind::redacted || part.kind == Kind::foreign;
+    any_item_ = any_item_ || !thought;
+    if ((part.kind == Kind::tool_call || part.kind == Kind::tool_result) && part.id.empty())
+      fail(place(request_, part), "has no id by which a call and its result are one");
     if (part.kind == Kind::tool_call && !part.signature.empty() && part.origin && *part.origin != Dialect::responses)
       lose(Field::thinking);
     if (part.kind == Kind::tool_call) {
@@ -119,6 +125,7 @@ class Writing {
   }
 
   void message(std::string_view role, const std::vector<Part>& parts) {
+    any_item_ = any_item_ || role != "developer";
     out_.begin_object().key("type").value("message").key("role").value(role).key("content").begin_array();
     for (const Part& part : parts) content(part, role == "assistant", part);
     out_.end_array().end_object();
@@ -301,6 +308,7 @@ class Writing {
   bool own_;
   bool openai_;  // Asked in one of OpenAI's dialects: what lies there is there for both.
   bool any_tool_ = false;
+  bool any_item_ = false;
   JsonWriter out_;
   Losses losses_;
   std::optional<Error> error_;

@@ -42,11 +42,13 @@ inline std::string dump(const Request& request) {
     for (const Part& part : turn.parts) out += "  " + dump_part(part) + "\n";
   }
   for (const Tool& tool : request.tools)
-    out += "tool " + dump_text(tool.name) + " " + dump_text(tool.description) + " " + std::string(tool.schema.text()) + "\n";
+    out += "tool " + dump_text(tool.name) + " " + dump_text(tool.description) + " " + std::string(tool.schema.text()) +
+           "\n";
   out += "choice " + std::to_string(static_cast<int>(request.tool_choice.kind));
   for (Inner name : request.tool_choice.names) out += " " + decode_inner(name);
   if (request.tool_choice.parallel == false) out += " one";
-  out += "\nformat " + std::to_string(static_cast<int>(request.format.kind)) + std::string(request.format.schema.text()) + "\n";
+  out += "\nformat " + std::to_string(static_cast<int>(request.format.kind));
+  out += std::string(request.format.schema.text()) + "\n";
   dump_number(out, "output_max", request.output_max);
   dump_number(out, "temperature", request.temperature);
   dump_number(out, "top_p", request.top_p);

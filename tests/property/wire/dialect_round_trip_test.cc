@@ -1,4 +1,5 @@
-// From one dialect to another and back nothing is lost that both can hold; and what one cannot is never lost in silence.
+// From one dialect to another and back nothing is lost that both can hold; and what one cannot is never lost in
+// silence.
 #include <csetjmp>
 #include <cstdarg>
 #include <cstddef>

@@ -23,7 +23,8 @@ void openai_to_gemini(void**) {
   assert_true(request.inputs.size() == 2 && request.base64 && !request.single);
   WrittenRequest written = write_embed_request(Dialect::gemini, request, "g", 0, 2);
   assert_string_equal(written.body.c_str(),
-                      R"({"requests":[{"model":"models/g","content":{"parts":[{"text":"a\n"}]},"outputDimensionality":256},)"
+                      R"({"requests":[{"model":"models/g","content":{"parts":[{"text":"a\n"}]},)"
+                      R"("outputDimensionality":256},)"
                       R"({"model":"models/g","content":{"parts":[{"text":"b"}]},"outputDimensionality":256}]})");
   assert_string_equal(written.losses.text().c_str(), "user");
 
@@ -111,12 +112,14 @@ void tokens_are_counted(void**) {
   Request request = read_count_request(Dialect::gemini, body, store).value();
   WrittenRequest written = write_count_request(Dialect::responses, request, {.model = "o"}, store).value();
   assert_string_equal(written.body.c_str(),
-                      R"({"model":"o","input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"a"}]}]})");
+                      R"({"model":"o","input":[{"type":"message","role":"user",)"
+                      R"("content":[{"type":"input_text","text":"a"}]}]})");
   std::string plain = R"({"model":"o","input":"a","max_output_tokens":5})";
   request = read_count_request(Dialect::responses, plain, store).value();
   written = write_count_request(Dialect::gemini, request, {.model = "g"}, store).value();
   assert_string_equal(written.body.c_str(),
-                      R"({"generateContentRequest":{"model":"models/g","contents":[{"role":"user","parts":[{"text":"a"}]}],)"
+                      R"({"generateContentRequest":{"model":"models/g",)"
+                      R"("contents":[{"role":"user","parts":[{"text":"a"}]}],)"
                       R"("generationConfig":{"maxOutputTokens":5}}})");
   assert_true(read_count_answer(Dialect::gemini, R"({"totalTokens":31,"promptTokensDetails":[]})").value() == 31);
   assert_true(read_count_answer(Dialect::anthropic, R"({"input_tokens":14})").value() == 14);
