@@ -351,7 +351,8 @@ void Writer::reasoning() {
 }  // namespace
 
 void write_openai_call(JsonText& out, const Part& call, bool signature, Inner id) {
-  out.begin_object().inner("id", call.id.empty() ? id : call.id).inner("type", "function").key("function").begin_object();
+  out.begin_object().inner("id", call.id.empty() ? id : call.id).inner("type", "function");
+  out.key("function").begin_object();
   out.inner("name", call.name);
   if (call.input.present())
     out.bytes("arguments", call.input.text());

@@ -43,7 +43,7 @@ enum class Say : uint8_t { text, input };
 std::string openai_stream(Say say) {
   std::string out = chunk(R"({"role":"assistant","content":""})");
   if (say == Say::input)
-    out += chunk(R"({"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"f","arguments":"{\"a\":\""}}]})");
+    out += chunk(R"({"tool_calls":[{"index":0,"id":"call_1","function":{"name":"f","arguments":"{\"a\":\""}}]})");
   for (size_t i = 0; i < kPieces; i++)
     out += say == Say::text ? chunk(R"({"content":" word \"q\""})")
                             : chunk(R"({"tool_calls":[{"index":0,"function":{"arguments":"abc\\n\\\"d"}}]})");
