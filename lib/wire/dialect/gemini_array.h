@@ -1,5 +1,5 @@
-// Gemini's stream without alt=sse: one JSON array, whose elements are what the events of the other form have as data. Fed
-// with any split of the bytes; each element comes as an event, so that whoever reads the one form reads the other.
+// Gemini's stream without alt=sse: one JSON array, whose elements are what the events of the other form have as data.
+// Fed with any split of the bytes; each element comes as an event, so that whoever reads the one form reads the other.
 #pragma once
 
 #include <string>

@@ -25,7 +25,9 @@ Tokens read_usage(Raw usage) {
   out.input = usage["input_tokens"].integer();
   out.output = usage["output_tokens"].integer();
   out.cached = usage["input_tokens_details"]["cached_tokens"].integer();
+  // Always there; 0 says no more than if it were not.
   out.written = usage["input_tokens_details"]["cache_write_tokens"].integer();
+  if (out.written == 0) out.written.reset();
   out.reasoning = usage["output_tokens_details"]["reasoning_tokens"].integer();
   return out.any() ? out : Tokens();
 }

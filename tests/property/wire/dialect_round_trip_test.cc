@@ -20,7 +20,7 @@ using namespace lb;
 uint64_t seed = 1;
 constexpr Dialect kDialects[] = {Dialect::openai, Dialect::responses, Dialect::anthropic, Dialect::gemini};
 constexpr const char* kNames[] = {"openai", "responses", "anthropic", "gemini"};
-constexpr uint64_t kRuns = 1000;  // Of each pair.
+constexpr uint64_t kRuns = 400;  // Of each pair.
 
 const char* name(Dialect dialect) { return kNames[static_cast<size_t>(dialect)]; }
 
