@@ -124,7 +124,9 @@ void append_error(std::string& out, uint32_t status, Inner message) {
 
 std::string error_body(uint32_t status, const ErrorFacts& facts) {
   std::string out;
-  append_error(out, status, encode_inner(facts.message));
+  bool told = !facts.message.empty();
+  append_error(out, status, told ? encode_inner(facts.message)
+                                 : "the upstream answered with status " + std::to_string(status));
   if (!facts.retry_after) return out;
   // Where the API says how long to wait (google.rpc.RetryInfo).
   out.resize(out.size() - 2);

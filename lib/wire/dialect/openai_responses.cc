@@ -2,16 +2,15 @@
 
 #include <charconv>
 
-#include "wire/dialect/fields.h"
+#include "wire/dialect/openai_chat_inside.h"
 #include "wire/dialect/openai_responses_inside.h"
-#include "wire/escape.h"
-#include "wire/openai.h"
 
 namespace lb {
 
+// Errors have the envelope of chat completions.
 const DialectTable kOpenAiResponses = {
     responses::read_request,  responses::write_request, responses::read_answer, responses::write_answer,
-    responses::stream_reader, responses::stream_writer, responses::error_body,
+    responses::stream_reader, responses::stream_writer, openai_error_body_of,
 };
 
 namespace responses {
@@ -26,6 +25,7 @@ Tokens read_usage(Raw usage) {
   out.input = usage["input_tokens"].integer();
   out.output = usage["output_tokens"].integer();
   out.cached = usage["input_tokens_details"]["cached_tokens"].integer();
+  out.written = usage["input_tokens_details"]["cache_write_tokens"].integer();
   out.reasoning = usage["output_tokens_details"]["reasoning_tokens"].integer();
   return out.any() ? out : Tokens();
 }
@@ -35,6 +35,8 @@ void append_usage(std::string& out, const Tokens& usage) {
   append_number(out, usage.input.value_or(0));
   out.append(",\"input_tokens_details\":{\"cached_tokens\":");
   append_number(out, usage.cached.value_or(0));
+  out.append(",\"cache_write_tokens\":");
+  append_number(out, usage.written.value_or(0));
   out.append("},\"output_tokens\":");
   append_number(out, usage.output.value_or(0));
   out.append(",\"output_tokens_details\":{\"reasoning_tokens\":");
@@ -129,20 +131,6 @@ void append_reasoning(std::string& out, Inner id, Inner text, Inner encrypted) {
   out.push_back(']');
   if (!encrypted.empty()) out.append(",\"encrypted_content\":\"").append(encrypted).append("\"");
   out.push_back('}');
-}
-
-// The same envelope as chat completions.
-std::string error_body(uint32_t status, const ErrorFacts& facts) {
-  std::string_view type = status == 429                  ? "rate_limit_error"
-                          : status == 401 || status == 403 ? "authentication_error"
-                          : status == 404                  ? "not_found_error"
-                          : status < 500                   ? "invalid_request_error"
-                                                           : "server_error";
-  std::string_view code = facts.what == ErrorClass::none || facts.what == ErrorClass::bad_request ||
-                                  error_code(facts.what) == "server_error"
-                              ? std::string_view()
-                              : error_code(facts.what);
-  return openai_error_body(facts.message, type, code);
 }
 
 }  // namespace responses

@@ -43,7 +43,6 @@ class Answer {
     if (!reply_.fingerprint.empty()) losses_.add("system_fingerprint");
     if (!choice.stop_sequence.empty()) losses_.add("stop_sequence");
     if (choice.logprobs.given()) losses_.add("logprobs");
-    if (reply_.usage.written.value_or(0) > 0) losses_.add("usage.cache_creation_input_tokens");
     return out;
   }
 

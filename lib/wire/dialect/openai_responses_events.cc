@@ -10,8 +10,8 @@ namespace {
 
 using Kind = Delta::Kind;
 
-// One item is open at a time; what comes meanwhile of other calls is held until they are opened. All items stand once
-// more in the last event, so they are kept.
+// One item is open at a time; what comes meanwhile of other calls is held until the one that is open is whole. All
+// items stand once more in the last event, so they are kept.
 class Writer final : public StreamWriter {
  public:
   explicit Writer(const WriteAnswer& how) : created_(how.created) {
@@ -207,12 +207,19 @@ class Writer final : public StreamWriter {
     call.id = delta.id;
     call.name = delta.name;
     std::swap(call.encrypted, next_signature_);
+    if (current_ != kNone && is_whole(text_)) close_call();  // Upstreams that give one call after the other.
     if (current_ != kNone) return;
     close();
     if (!call.encrypted.empty()) hidden(call.encrypted);
     current_ = delta.index;
     open_ = Open::call;
     start();
+  }
+
+  static bool is_whole(Inner input) {
+    std::string text = decode_inner(input);
+    Result<Raw> json = Raw::parse(text);
+    return json.ok() && json.value().is_object();
   }
 
   void input(const Delta& delta) {
@@ -287,7 +294,6 @@ class Writer final : public StreamWriter {
 
   void finish() {
     close_all();
-    if (usage_.written.value_or(0) > 0) losses().add("usage.cache_creation_input_tokens");
     if (stop_ == Stop::length || stop_ == Stop::context)
       response_event("response.incomplete", "incomplete", "max_output_tokens");
     else if (stop_ == Stop::filter)

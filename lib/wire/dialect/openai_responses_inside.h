@@ -16,7 +16,6 @@ Result<Reply> read_answer(std::string_view body, Store& store);
 std::string write_answer(const Reply& reply, const WriteAnswer& how, Losses& losses);
 std::unique_ptr<StreamReader> stream_reader();
 std::unique_ptr<StreamWriter> stream_writer(const WriteAnswer& how);
-std::string error_body(uint32_t status, const ErrorFacts& facts);
 
 // A part of a message's content: {"type":"input_text"}. False: no kind that is known; it has become `foreign`.
 bool read_content(Raw from, Part& part);
