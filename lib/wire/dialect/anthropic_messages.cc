@@ -5,6 +5,7 @@
 
 #include "wire/dialect/anthropic_messages_inside.h"
 #include "wire/dialect/fields.h"
+#include "wire/dialect/members.h"
 #include "wire/dialect/signature.h"
 
 namespace lb {
@@ -27,7 +28,7 @@ class Reader {
 
   std::optional<Error> messages(Raw list);
   std::optional<Error> system(Raw system);
-  std::optional<Error> settings(Raw body);
+  std::optional<Error> settings(const Members& body);
   Request take() { return std::move(request_); }
 
  private:
@@ -44,6 +45,7 @@ class Reader {
   Store& store_;
   Request request_;
   uint32_t message_ = 0;
+  bool in_result_ = false;
 };
 
 std::optional<Error> Reader::messages(Raw list) {
@@ -116,11 +118,16 @@ std::optional<Error> Reader::one(Raw value, const std::string& where, Part& out)
     if (out.id.empty() || out.name.empty() || !out.input.is_object())
       return invalid(where, "is no call; write `id`, `name`, and an object as `input`");
   } else if (type == "tool_result") {
+    if (in_result_) return invalid(where, "is a result within a result; write texts, images or documents");
     out.kind = Kind::tool_result;
     out.id = read_call_id(value["tool_use_id"].inner(), store_);
     if (out.id.empty()) return invalid(where + ".tool_use_id", "is missing; name the call that this answers");
     out.is_error = value["is_error"].is_true();
-    if (value["content"].given()) return content(value["content"], where + ".content", out.content);
+    if (!value["content"].given()) return std::nullopt;
+    in_result_ = true;
+    std::optional<Error> error = content(value["content"], where + ".content", out.content);
+    in_result_ = false;
+    return error;
   } else if (type == "thinking") {
     out.kind = Kind::thinking;
     out.text = value["thinking"].inner();
@@ -216,7 +223,7 @@ void Reader::metadata(Raw value) {
     if (!at.is("user_id")) request_.lost.add("metadata." + std::string(at.key()));
 }
 
-std::optional<Error> Reader::settings(Raw body) {
+std::optional<Error> Reader::settings(const Members& body) {
   static constexpr std::string_view kKnown[] = {
       "model", "messages", "system", "max_tokens", "stop_sequences", "stream", "temperature", "top_p", "top_k", "tools",
       "tool_choice", "thinking", "output_config", "output_format", "metadata", "service_tier"};
@@ -237,9 +244,9 @@ std::optional<Error> Reader::settings(Raw body) {
   thinking(body["thinking"]);
   output(body["output_config"], body["output_format"]);
   metadata(body["metadata"]);
-  for (RawWalk at = body.walk(); at.next();) {
-    bool known = std::find(std::begin(kKnown), std::end(kKnown), at.key()) != std::end(kKnown);
-    if (!known && at.value().given()) request_.extras.push_back({at.key(), at.value()});
+  for (const auto& [key, value] : body) {
+    bool known = std::find(std::begin(kKnown), std::end(kKnown), key) != std::end(kKnown);
+    if (!known && value.given()) request_.extras.push_back({key, value});
   }
   return tools(body["tools"]);
 }
@@ -251,14 +258,15 @@ bool signs_call(const Part& part) {
          part.origin != Dialect::anthropic;
 }
 
-Result<Request> read_anthropic_request(std::string_view body, Store& store) {
-  Result<Raw> json = Raw::parse(body);
+Result<Request> read_anthropic_request(std::string_view text, Store& store) {
+  Result<Raw> json = Raw::parse(text);
   if (!json.ok()) return json.error();
   if (!json.value().is_object()) return invalid("", "the request is no JSON object");
   Reader reader(store);
-  if (std::optional<Error> error = reader.settings(json.value())) return *error;
-  if (std::optional<Error> error = reader.system(json.value()["system"])) return *error;
-  if (std::optional<Error> error = reader.messages(json.value()["messages"])) return *error;
+  Members body(json.value());
+  if (std::optional<Error> error = reader.settings(body)) return *error;
+  if (std::optional<Error> error = reader.system(body["system"])) return *error;
+  if (std::optional<Error> error = reader.messages(body["messages"])) return *error;
   return reader.take();
 }
 

@@ -199,7 +199,9 @@ void Writer::drop() {
 }
 
 void Writer::system() {
-  std::erase_if(system_, [](const Part* part) { return part->text.empty(); });
+  for (const Part* part : system_)
+    if (part->kind != Kind::text) lose(*part, "");
+  std::erase_if(system_, [](const Part* part) { return part->kind != Kind::text || part->text.empty(); });
   if (system_.empty()) return;
   json_.key("system");
   if (system_.size() == 1 && !system_[0]->cache_control.given()) {

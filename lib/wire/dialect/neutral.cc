@@ -19,11 +19,14 @@ std::string_view messages_name(Dialect dialect) {
 }  // namespace
 
 void Losses::add(std::string_view what) {
-  if (std::find(names_.begin(), names_.end(), what) != names_.end()) return;
+  std::string name(what.substr(0, kNameMax));
+  for (char& c : name)
+    if (c <= ' ' || c > '~' || c == ',') c = '?';
+  if (std::find(names_.begin(), names_.end(), name) != names_.end()) return;
   if (names_.size() == kNamedMax)
     more_++;
   else
-    names_.emplace_back(what);
+    names_.push_back(std::move(name));
 }
 
 void Losses::add(const Losses& others) {

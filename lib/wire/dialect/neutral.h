@@ -41,6 +41,7 @@ class Losses {
  public:
   // Field names beyond these are counted, not named: the list goes into a header.
   static constexpr size_t kNamedMax = 16;
+  static constexpr size_t kNameMax = 64;  // Bytes; for the same reason, what a header cannot hold becomes "?".
   void add(std::string_view what);
   void add(const Losses& others);
   bool empty() const { return names_.empty(); }

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "wire/dialect/fields.h"
+#include "wire/dialect/members.h"
 #include "wire/dialect/openai_chat_inside.h"
 #include "wire/dialect/signature.h"
 
@@ -39,7 +40,7 @@ class Reader {
       if (std::optional<Error> error = message(at.value())) return error;
     return std::nullopt;
   }
-  std::optional<Error> settings(Raw body);
+  std::optional<Error> settings(const Members& body);
   Request take() { return std::move(request_); }
 
  private:
@@ -63,10 +64,10 @@ class Reader {
     for (; from < to.size(); from++) to[from].message = message_;
   }
   std::optional<Error> tools(Raw list);
-  void tool_choice(Raw body);
+  void tool_choice(const Members& body);
   void format(Raw format);
   void stop(Raw stop);
-  void numbers(Raw body);
+  void numbers(const Members& body);
 
   Store& store_;
   Request request_;
@@ -214,7 +215,7 @@ std::optional<Error> Reader::tools(Raw list) {
   return std::nullopt;
 }
 
-void Reader::tool_choice(Raw body) {
+void Reader::tool_choice(const Members& body) {
   using Kind = ToolChoice::Kind;
   ToolChoice& choice = request_.tool_choice;
   Raw value = body["tool_choice"];
@@ -258,7 +259,7 @@ void Reader::stop(Raw stop) {
       if (at.value().is_string()) request_.stop.push_back(at.value().inner());
 }
 
-void Reader::numbers(Raw body) {
+void Reader::numbers(const Members& body) {
   auto number = [&](const char* name) { return body[name].is_number() ? body[name] : Raw(); };
   request_.output_max = number("max_completion_tokens");
   if (!request_.output_max.present()) request_.output_max = number("max_tokens");
@@ -274,7 +275,7 @@ void Reader::numbers(Raw body) {
   if (body["logit_bias"].is_object()) request_.logit_bias = body["logit_bias"];
 }
 
-std::optional<Error> Reader::settings(Raw body) {
+std::optional<Error> Reader::settings(const Members& body) {
   static constexpr std::string_view kKnown[] = {
       "model", "messages", "stream", "stream_options", "tools", "tool_choice", "parallel_tool_calls", "response_format",
       "reasoning_effort", "max_completion_tokens", "max_tokens", "temperature", "top_p", "top_k", "seed",
@@ -295,9 +296,9 @@ std::optional<Error> Reader::settings(Raw body) {
   stop(body["stop"]);
   format(body["response_format"]);
   tool_choice(body);
-  for (RawWalk at = body.walk(); at.next();) {
-    bool known = std::find(std::begin(kKnown), std::end(kKnown), at.key()) != std::end(kKnown);
-    if (!known && at.value().given()) request_.extras.push_back({at.key(), at.value()});
+  for (const auto& [key, value] : body) {
+    bool known = std::find(std::begin(kKnown), std::end(kKnown), key) != std::end(kKnown);
+    if (!known && value.given()) request_.extras.push_back({key, value});
   }
   return tools(body["tools"]);
 }
@@ -348,13 +349,14 @@ void read_openai_thoughts(Raw message, std::vector<Part>& to) {
   to.insert(to.begin() + static_cast<ptrdiff_t>(from), std::move(part));
 }
 
-Result<Request> read_openai_request(std::string_view body, Store& store) {
-  Result<Raw> json = Raw::parse(body);
+Result<Request> read_openai_request(std::string_view text, Store& store) {
+  Result<Raw> json = Raw::parse(text);
   if (!json.ok()) return json.error();
   if (!json.value().is_object()) return invalid("", "the request is no JSON object");
   Reader reader(store);
-  if (std::optional<Error> error = reader.settings(json.value())) return *error;
-  if (std::optional<Error> error = reader.messages(json.value()["messages"])) return *error;
+  Members body(json.value());
+  if (std::optional<Error> error = reader.settings(body)) return *error;
+  if (std::optional<Error> error = reader.messages(body["messages"])) return *error;
   return reader.take();
 }
 

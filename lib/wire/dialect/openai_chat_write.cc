@@ -64,12 +64,16 @@ std::optional<Error> Writer::write() {
 
 void Writer::system(const std::vector<Part>& parts) {
   json_.begin_object().inner("role", "system").key("content");
-  if (parts.size() == 1) {
+  if (parts.size() == 1 && parts[0].kind == Kind::text) {
     json_.inner(parts[0].text);
     marks(parts[0]);
   } else {
     json_.begin_array();
     for (const Part& part : parts) {
+      if (part.kind != Kind::text) {
+        lose(part, "");
+        continue;
+      }
       json_.begin_object().inner("type", "text").inner("text", part.text).end_object();
       marks(part);
     }
@@ -292,6 +296,7 @@ void Writer::tools() {
 
 void Writer::tool_choice() {
   const ToolChoice& choice = request_.tool_choice;
+  if (request_.tools.empty() && request_.dialect != Dialect::openai) return;  // The API takes no choice without tools.
   auto word = [](ToolChoice::Kind kind) { return kind == ToolChoice::Kind::any ? "required" : "auto"; };
   auto function = [&](Inner name) {
     json_.begin_object().inner("type", "function").key("function").begin_object().inner("name", name);

@@ -65,9 +65,9 @@ class Generator {
     if (choice.stop == Stop::end && rng_.below(3) == 0) choice.stop = Stop::length;
     out.usage.input = 20 + rng_.below(100);
     out.usage.output = 1 + rng_.below(100);
-    // An answer of the Responses API always has these two.
+    // An answer of the Responses API always has these.
     if (any(Dialect::responses) || rng_.below(2)) out.usage.cached = rng_.below(20);
-    if (any(Dialect::responses)) out.usage.reasoning = 0;
+    if (any(Dialect::responses)) out.usage.reasoning = out.usage.written = 0;
     return out;
   }
 
@@ -94,7 +94,7 @@ class Generator {
     }
     out += "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"" +
            std::string(calls ? "tool_calls" : rng_.below(2) ? "stop" : "length") + "\"}]}\n\n";
-    std::string details = any(Dialect::responses) ? R"(,"prompt_tokens_details":{"cached_tokens":2},)"
+    std::string details = any(Dialect::responses) ? R"(,"prompt_tokens_details":{"cached_tokens":2,"cache_write_tokens":0},)"
                                                     R"("completion_tokens_details":{"reasoning_tokens":0})"
                                                   : "";
     if (any(Dialect::responses) || rng_.below(2))

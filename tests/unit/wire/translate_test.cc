@@ -130,6 +130,11 @@ void losses_are_named_once_and_some_counted(void**) {
   assert_null(std::strstr(losses.text().c_str(), "more"));
   losses.add("one more");
   assert_non_null(std::strstr(losses.text().c_str(), ", and 1 more"));
+  Losses odd;
+  odd.add("a, b\xc3\xa9\r\n");
+  assert_string_equal(odd.text().c_str(), "a??b????");
+  odd.add(std::string(100, 'x'));
+  assert_int_equal(odd.text().size(), 10 + Losses::kNameMax);
 }
 
 void the_last_usage_that_says_something_wins(void**) {
