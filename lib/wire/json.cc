@@ -247,5 +247,10 @@ JsonWriter& JsonWriter::raw(std::string_view json) {
   out_ += json;
   return *this;
 }
+JsonWriter& JsonWriter::raw_string(std::string_view inner) {
+  comma();
+  out_.append("\"").append(inner).append("\"");
+  return *this;
+}
 
 }  // namespace lb

@@ -78,6 +78,7 @@ class JsonWriter {
   JsonWriter& value(bool boolean);
   JsonWriter& null();
   JsonWriter& raw(std::string_view json);  // Already JSON.
+  JsonWriter& raw_string(std::string_view inner);  // Of what stands between a string's quotes.
   std::string take() { return std::move(out_); }
 
  private:

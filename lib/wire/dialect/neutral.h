@@ -13,6 +13,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/result.h"
+#include "wire/error_class.h"
 #include "wire/raw.h"
 #include "wire/sse.h"
 
@@ -39,7 +41,9 @@ class Losses {
  public:
   // Field names beyond these are counted, not named: the list goes into a header.
   static constexpr size_t kNamedMax = 16;
+  static constexpr size_t kNameMax = 64;  // Bytes; for the same reason, what a header cannot hold becomes "?".
   void add(std::string_view what);
+  void add(const Losses& others);
   bool empty() const { return names_.empty(); }
   // "logit_bias, seed"; "..., and 3 more" at the end if there were too many.
   std::string text() const;
@@ -73,14 +77,16 @@ struct Part {
     foreign,      // Of its own dialect only: raw.
   };
   Kind kind = Kind::text;
+  // Where it stands in what was read: of which message, and which of its parts. See place().
+  uint32_t message = 0, index = 0;
   Inner text;
   Source source;
   Inner id, name;
   Raw input;                  // An object; absent where `text` has arguments that are none.
   std::vector<Part> content;  // Of a tool_result: text, images, documents.
   bool is_error = false;
-  // Opaque, and valid only where it was made: Anthropic's signature of thinking; Gemini's thoughtSignature, of any part;
-  // `origin` says whose it is, so that no other is sent it.
+  // Opaque, and valid only where it was made: Anthropic's signature of thinking; Gemini's thoughtSignature, of any
+  // part; `origin` says whose it is, so that no other is sent it.
   Inner signature;
   std::optional<Dialect> origin;
   Raw cache_control;          // Anthropic's, as it stands.
@@ -91,7 +97,8 @@ struct Part {
 struct Turn {
   // system: one that stands among the others (OpenAI); the leading ones are Request::system.
   enum class Role : uint8_t { user, assistant, system } role = Role::user;
-  std::vector<Part> parts;  // Results of tools first. Never empty where the dialect has empty turns: an empty text.
+  // As they were said; a writer that needs turns to alternate, or results of tools first, uses merged_turns().
+  std::vector<Part> parts;
   Inner name;               // OpenAI's name of a participant.
 };
 
@@ -151,7 +158,25 @@ struct Request {
   Inner cache_key;                    // OpenAI's prompt_cache_key, Gemini's cachedContent.
   Raw metadata;                       // OpenAI's: an object of strings.
   std::vector<Extra> extras;
+  Losses lost;                        // Deeper within it, what has no place here.
 };
+
+// "messages.3.content.1": where a part stands, in the words of the dialect in which it was asked; of a system prompt
+// "system.1".
+std::string place(const Request& request, const Part& part);
+std::string message_place(const Request& request, const Part& part);  // "messages.3"
+
+// What only the dialect of the request has: `extras`, and tools of the provider's own. In another they are named as
+// lost; those without which the answer would be about something else are refused.
+std::optional<Error> leave_behind(const Request& request, Dialect to, Losses& losses);
+
+// Turns as dialects want them that alternate: those of one role that follow each other are one, and in a user's the
+// results of tools stand first (reference/wire.md §2). System prompts that stand among them keep their place.
+struct MergedTurn {
+  Turn::Role role = Turn::Role::user;
+  std::vector<const Part*> parts;
+};
+std::vector<MergedTurn> merged_turns(const Request& request);
 
 // --- Answers ---
 
@@ -166,6 +191,9 @@ struct Tokens {
   // Later values are set, not added (reference/wire.md §4).
   void take(const Tokens& later);
 };
+
+// Of a member `error`: there is one. Some servers say "error": false, or null, in every answer.
+bool says_error(Raw error);
 
 enum class Stop : uint8_t {
   absent,
@@ -191,6 +219,7 @@ struct Reply {
   std::vector<Choice> choices;
   Tokens usage;
   Inner tier, fingerprint;          // OpenAI's service_tier and system_fingerprint.
+  Losses lost;                      // What has no place here.
 };
 
 // One step of a streamed answer. Views are valid during the call that is told of it.
@@ -200,20 +229,23 @@ struct Delta {
     text,        // text.
     refusal,     // text.
     thinking,    // text.
-    signature,   // text: of the thinking before it, or with `index` of that tool call; `origin` whose.
+    signature,   // text: of the thinking before it, or with an `id` of the tool call that follows; `origin` whose.
     redacted,    // text: opaque data.
     tool,        // A call begins: index, id (may be empty), name.
-    input,       // text: a fragment of the input of call `index`: an inner whose decoded pieces together are JSON.
+    input,       // text: a fragment of the input of call `index`: an inner whose decoded pieces together are JSON;
+                 // of a call without any, {}.
     stop,        // stop, stop_sequence; of one choice.
     usage,       // usage: all that is known now.
-    error,       // text: the message; error_type: as the dialect named it. The stream has failed.
+    error,       // text: the message; error: its class. The stream has failed.
     end,         // The stream is whole.
+    lost,        // text: the name of what was left out. For Losses; writers do not see it.
   };
   Kind kind;
   uint32_t choice = 0;
   uint32_t index = 0;      // Of a tool call within its choice, counted from 0 in order of appearance.
   Inner text, id, name, model;
-  Inner stop_sequence, error_type;
+  Inner stop_sequence;
+  ErrorClass error = ErrorClass::server;
   Stop stop = Stop::absent;
   Tokens usage;
   Dialect origin = Dialect::openai;
@@ -229,24 +261,27 @@ class DeltaSink {
 class StreamReader {
  public:
   virtual ~StreamReader() = default;
-  // False: its data is no JSON; it is left out.
+  // False: its data is no JSON; it is left out. Comments do not come here.
   virtual bool event(const SseEvent& event, DeltaSink& to) = 0;
   // The body is at its end. False if the stream was not whole.
   virtual bool end(DeltaSink& to) = 0;
 };
 
-// Writes them: appends whole events to what out() names.
+// Writes them: appends whole events to what to() named.
 class StreamWriter : public DeltaSink {
  public:
-  void to(std::string& out) { out_ = &out; }
-  Losses& losses() { return losses_; }
+  void to(std::string& out, Losses& losses) {
+    out_ = &out;
+    losses_ = &losses;
+  }
 
  protected:
   std::string& out() { return *out_; }
-  Losses losses_;
+  Losses& losses() { return *losses_; }
 
  private:
   std::string* out_ = nullptr;
+  Losses* losses_ = nullptr;
 };
 
 }  // namespace lb

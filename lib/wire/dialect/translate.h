@@ -19,6 +19,9 @@ struct WriteRequest {
   std::string_view model;         // As the target calls it: bytes.
   uint64_t output_max_default = 4096;  // For Anthropic, which must be told one, where the caller said none.
   bool classic_max_tokens = false;     // OpenAI-style servers that only know `max_tokens`.
+  bool thinking_back = false;          // OpenAI-style servers that want to see again what they thought (DeepSeek,
+                                       // OpenRouter); others refuse members that they do not know.
+  bool classic_thinking = false;       // Claude models before `thinking: {"type":"adaptive"}`: a budget of tokens.
 };
 
 // A request as it goes upstream. Where the model and streaming stand in the path (Gemini), `body` does not have them.
@@ -36,8 +39,8 @@ struct WriteAnswer {
   bool stream_usage = false;   // Request::stream_usage.
 };
 
-// Errors: INVALID with `where` ("messages.3.content"), for what is no request of that dialect, or asks for what no other
-// can do (then the message says so).
+// Errors: INVALID with `where` ("messages.3.content"), for what is no request of that dialect, or asks for what no
+// other can do (then the message says so).
 Result<Request> read_request(Dialect dialect, std::string_view body, Store& store);
 Result<WrittenRequest> write_request(Dialect dialect, const Request& request, const WriteRequest& how, Store& store);
 
@@ -57,7 +60,7 @@ class StreamTranslator {
   // is left out.
   bool event(const SseEvent& event, std::string& out);
   // The upstream's body is at its end: what is still owed (a terminal marker, held-back usage) is appended; false, and
-  // nothing appended, if the stream is not whole.
+  // nothing appended, if the stream is not whole or has failed.
   bool end(std::string& out);
   bool failed() const;   // An error event came: it has been translated, nothing more follows.
   const Tokens& usage() const;

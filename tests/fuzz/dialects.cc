@@ -1,0 +1,124 @@
+// What one dialect says in another. An input begins with a line that says what it is, as a case of tests/vectors/wire
+// does ("gemini stream responses"); what follows is read as that. Whatever is accepted becomes valid JSON, which the
+// other dialect accepts; a stream becomes well-formed events, the same however it was cut.
+#include "fuzz/fuzz.h"
+#include "wire/dialect/count_tokens.h"
+#include "wire/dialect/embeddings.h"
+#include "wire/dialect/translate.h"
+
+namespace lb::fuzz {
+namespace {
+
+constexpr WriteAnswer kHow{.model = "m", .id = "1", .created = 1, .stream_usage = true};
+
+bool read_dialect(std::string_view word, Dialect& out) {
+  constexpr std::string_view kNames[] = {"openai", "responses", "anthropic", "gemini"};
+  for (size_t i = 0; i < std::size(kNames); i++)
+    if (kNames[i] == word) return out = static_cast<Dialect>(i), true;
+  return false;
+}
+
+void must_be_json(std::string_view text, std::string_view what) {
+  if (Raw::parse(text).ok()) return;
+  std::fprintf(stderr, "%s\n", text_of(text).c_str());
+  broken(what);
+}
+
+void request(Dialect from, Dialect to, std::string_view body) {
+  Store store;
+  Result<Request> read = read_request(from, body, store);
+  if (!read.ok()) return;
+  Result<WrittenRequest> written = write_request(to, read.value(), {.model = "m"}, store);
+  if (!written.ok()) return require(written.error().status == Status::INVALID, "a refusal is not INVALID");
+  must_be_json(written.value().body, "a request that was written is no JSON");
+  Store second;
+  Result<Request> back = read_request(to, written.value().body, second);
+  if (!back.ok()) std::fprintf(stderr, "%s: %s\n", back.error().where.c_str(), back.error().message.c_str());
+  require(back.ok(), "a request that was written is refused");
+  if (!can_count(to)) return;
+  Result<WrittenRequest> count = write_count_request(to, read.value(), {.model = "m"}, store);
+  require(count.ok() && read_count_request(to, count.value().body, store).ok(), "a count that was written is refused");
+}
+
+void answer(Dialect from, Dialect to, std::string_view body) {
+  Store store;
+  Result<Reply> read = read_answer(from, body, store);
+  if (!read.ok()) return require(read.error().status == Status::PROTOCOL, "no answer, and not PROTOCOL");
+  Losses losses;
+  std::string written = write_answer(to, read.value(), kHow, losses);
+  must_be_json(written, "an answer that was written is no JSON");
+  require(read_answer(to, written, store).ok(), "an answer that was written is none");
+}
+
+void error(Dialect to, std::string_view body) {
+  Head head;
+  head.status = 429;
+  must_be_json(translate_error(to, 429, openai_error(head, body, 0)), "an error that was written is no JSON");
+}
+
+// Every event of what was written is one that the dialect reads; and it is whole, has failed or was cut as the first
+// was.
+void must_be_stream(Dialect dialect, Dialect other, std::string_view text, bool whole, bool failed) {
+  StreamTranslator reader(dialect, other, kHow);
+  SseParser parser;
+  SseEvent event;
+  std::string out;
+  while (parser.next(text, event)) {
+    require(!event.comment, "an empty event was written");
+    require(event.data == "[DONE]" || Raw::parse(event.data).ok(), "an event that was written is no JSON");
+    require(reader.event(event, out), "an event that was written is not read");
+  }
+  require(!parser.mid_event(), "an event that was written is not whole");
+  require(reader.failed() == failed, "a failure is lost, or made");
+  require(reader.end(out) == whole, "an end is lost, or made");
+}
+
+void stream(Dialect from, Dialect to, std::string_view text, Choices& choices) {
+  bool whole = false, failed = false;
+  std::string out = same_at_any_cut(text, choices, [&](const Cuts& cuts) {
+    StreamTranslator translator(from, to, kHow);
+    SseParser parser;
+    std::string written;
+    each_part(text, cuts, [&](std::string_view part) {
+      SseEvent event;
+      while (parser.next(part, event)) translator.event(event, written);
+    });
+    whole = translator.end(written);
+    failed = translator.failed();
+    require(!whole || !failed, "a stream that has failed is whole");
+    return written;
+  });
+  must_be_stream(to, from, out, whole, failed);
+}
+
+void embed(Dialect from, Dialect to, std::string_view body) {
+  Store store;
+  Result<EmbedRequest> read = read_embed_request(from, body, store);
+  if (read.ok()) {
+    size_t count = std::min(read.value().inputs.size(), embed_inputs_max(to));
+    std::string written = write_embed_request(to, read.value(), "m", 0, count).body;
+    require(read_embed_request(to, written, store).ok(), "a request for embeddings that was written is refused");
+  }
+  EmbedReply reply;
+  if (read_embed_answer(from, body, 1, reply)) return;
+  must_be_json(write_embed_answer({.dialect = to}, reply, ""), "embeddings that were written are no JSON");
+}
+
+}  // namespace
+}  // namespace lb::fuzz
+
+int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace lb;
+  fuzz::Input input = fuzz::split_input(data, size);
+  std::string_view text = input.text, head = split_off(text, '\n');
+  Dialect from, to;
+  if (!fuzz::read_dialect(split_off(head, ' '), from)) return 0;
+  std::string_view kind = split_off(head, ' ');
+  if (!fuzz::read_dialect(head, to)) return 0;
+  if (kind == "request") fuzz::request(from, to, text);
+  if (kind == "answer") fuzz::answer(from, to, text);
+  if (kind == "error") fuzz::error(to, text);
+  if (kind == "stream") fuzz::stream(from, to, text, input.choices);
+  if (kind == "embed") fuzz::embed(from, to, text);
+  return 0;
+}
