@@ -16,6 +16,7 @@
 #include "policy/facts.h"
 #include "policy/settings.h"
 #include "wire/error_class.h"
+#include "wire/operation.h"
 #include "wire/pattern.h"
 
 namespace lb {
@@ -30,7 +31,6 @@ struct Url {
 };
 
 enum class DeploymentKind : uint8_t { http, echo };
-enum class Dialect : uint8_t { openai, anthropic };
 
 struct HeaderPair {
   std::string name;
@@ -69,7 +69,7 @@ struct ModelConfig {
 struct Deployment {
   std::string name;
   DeploymentKind kind = DeploymentKind::http;
-  Dialect dialect = Dialect::openai;
+  Api api = Api::openai;  // Key `dialect`.
   Url url;
   std::string key;                  // The secret itself; "" none. Never printed.
   std::vector<HeaderPair> headers;  // Added to each request.

@@ -213,8 +213,8 @@ Problem Reader::deployment(const Place& place, JsonView view, Deployment& out) {
       return place.at("name").error("another deployment has the name \"" + out.name +
                                     "\"; write a different one");
   out.kind = static_cast<DeploymentKind>(read_choice(view, Key::deployment_kind));
-  out.dialect = static_cast<Dialect>(read_choice(view, Key::deployment_dialect));
-  if (out.kind == DeploymentKind::echo && out.dialect != Dialect::openai)
+  out.api = static_cast<Api>(read_choice(view, Key::deployment_dialect));
+  if (out.kind == DeploymentKind::echo && out.api != Api::openai)
     return place_of(place, Key::deployment_dialect).error("kind echo answers as OpenAI does; leave it out");
   if (Problem problem = endpoint(place, view, out)) return problem;
   if (Problem problem = models(place_of(place, Key::models), member(view, Key::models), out)) return problem;

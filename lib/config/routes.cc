@@ -143,26 +143,6 @@ Problem check_larger(const Place& place, const Config& config) {
   return std::nullopt;
 }
 
-// A call goes to its upstream in the dialect in which it came, so all that may take it have to speak that one.
-Problem check_dialects(const Place& place, const Config& config, size_t written) {
-  for (size_t i = 0; i < config.routes.size(); i++) {
-    const Route& route = config.routes[i];
-    const Deployment& first = config.deployments[route.tiers.front().front()];
-    const Route* larger = route.larger.empty() ? &route : config.find_route(route.larger);
-    for (const Route* one : {&route, larger})
-      for (const std::vector<uint32_t>& tier : one->tiers)
-        for (uint32_t index : tier) {
-          const Deployment& other = config.deployments[index];
-          if (other.dialect == first.dialect) continue;
-          Place whole;
-          return (i < written ? place.at(i) : whole.at("deployments"))
-              .error('"' + first.name + "\" and \"" + other.name + "\" speak different dialects; give the model \"" +
-                     route.model + "\" deployments of one dialect");
-        }
-  }
-  return std::nullopt;
-}
-
 // A route that nobody wrote: the defaults, over all that serve `model`.
 void add_route(std::string_view model, const Offers& offers, Preset preset, Config& config) {
   Route route;
@@ -191,7 +171,6 @@ Problem read_routes(JsonView root, Preset preset, Config& config) {
     if (Problem problem = read_tiers(here, view, offers, route)) return problem;
     config.routes.push_back(std::move(route));
   }
-  size_t written = config.routes.size();
   // In the order in which the deployments name them.
   for (const Deployment& deployment : config.deployments) {
     for (const ModelConfig& model : deployment.models) {
@@ -203,8 +182,7 @@ Problem read_routes(JsonView root, Preset preset, Config& config) {
     }
   }
   if (!offers.takes_all.empty() && !routed.contains("*")) add_route("*", offers, preset, config);
-  if (Problem problem = check_larger(place, config)) return problem;
-  return check_dialects(place, config, written);
+  return check_larger(place, config);
 }
 
 }  // namespace lb

@@ -75,8 +75,13 @@ void Call::on_head(Link& link) {
                 "answered " + std::to_string(attempt_.status) + " with content type " +
                     json_quote(type.substr(0, 60)) + " instead of JSON or an event stream");
   events_ = form == Answer::Form::events;
-  attempt_.answer.emplace(form, operation_);
-  if (route_config().commit_on == CommitOn::head && delivery_ != Delivery::whole) commit();
+  attempt_.answer.emplace(form, attempt_.operation);
+  if (attempt_.translated && events_)
+    attempt_.stream = std::make_unique<StreamTranslator>(*dialect_of(attempt_.operation), translation_->caller(),
+                                                         how_to_answer());
+  // An answer that is translated as a whole may still turn out to be none.
+  bool whole = delivery_ == Delivery::whole || (attempt_.translated && !events_);
+  if (route_config().commit_on == CommitOn::head && !whole) commit();
 }
 
 void Call::on_body(Chunk chunk) {
@@ -91,10 +96,10 @@ void Call::on_body(Chunk chunk) {
   if (head_emitted_) return;
   if (sign == Answer::Sign::error) attempt_.error = true;  // Judged when its body is here.
   // A JSON answer is of no use before its end, so it is held as far as the bound allows.
-  uint64_t bound = delivery_ == Delivery::whole ? context_.limits().body_bytes
-                                                : uint64_t{route_config().hold_bytes};
+  bool all = delivery_ == Delivery::whole || attempt_.translated;
+  uint64_t bound = all ? context_.limits().body_bytes : uint64_t{route_config().hold_bytes};
   if (held_.bytes() < bound) return;
-  if (delivery_ == Delivery::whole) {
+  if (all) {
     attempt_.ended.verdict = policy::Verdict::no_fault;
     close_attempt(Took::unknown);
     return end(Status::TOO_LARGE, 502, "the answer is longer than limits.body_bytes");
@@ -108,27 +113,33 @@ void Call::inspect_events(const Chunk& chunk) {
   std::string_view rest = chunk.view();
   bool content = false;
   SseEvent event;
-  if (delivery_ != Delivery::events) held_.push(chunk);
+  if (delivery_ != Delivery::events && !attempt_.translated) held_.push(chunk);
+  context_.text.clear();
   while (attempt_.sse.next(rest, event)) {
-    uint64_t begin = std::exchange(complete_to_, event.end - attempt_.left_out);
+    uint64_t begin = complete_to_;
+    if (!attempt_.translated) complete_to_ = event.end - attempt_.left_out;
     if (event.comment) continue;
     uint32_t malformed = attempt_.answer->malformed();
     Answer::Sign sign = attempt_.answer->event(event);
     if (attempt_.answer->malformed() > malformed) {
-      leave_out(begin);
+      if (!attempt_.translated) leave_out(begin);
       continue;
     }
     if (sign == Answer::Sign::error) {
       in_band_error_ = head_emitted_ || content;
+      if (in_band_error_ && attempt_.translated) attempt_.stream->event(event, context_.text);
       if (in_band_error_) break;
       ErrorFacts facts = openai_error(attempt_.head, attempt_.answer->error_text(), 0);
       ErrorClass what = facts.what == ErrorClass::none ? ErrorClass::server : facts.what;
       return fail(what, "the stream began with an error: " + facts.message, facts.retry_after, Took::answer);
     }
     content = content || sign == Answer::Sign::content;
-    if (delivery_ == Delivery::events && event.data != "[DONE]")
+    if (attempt_.translated)
+      attempt_.stream->event(event, context_.text);
+    else if (delivery_ == Delivery::events && event.data != "[DONE]")
       held_.push(Chunk::copy(event.data));
   }
+  if (attempt_.translated) hold_translated();
   if (attempt_.sse.faulty()) {
     if (head_emitted_) return broken(Status::BROKEN, "an event of the stream is too long");
     return fail(ErrorClass::broken, "an event of the stream is too long");
@@ -136,6 +147,36 @@ void Call::inspect_events(const Chunk& chunk) {
   bool full = held_.bytes() >= route_config().hold_bytes && delivery_ != Delivery::whole;
   if (!head_emitted_ && ((content && delivery_ != Delivery::whole) || full)) commit();
   if (in_band_error_) broken(Status::BROKEN, "the upstream reported an error in mid-stream");
+}
+
+// What the translator has written to the scratch text: whole events.
+void Call::hold_translated() {
+  if (context_.text.empty()) return;
+  if (delivery_ == Delivery::events) {
+    SseParser parser;
+    SseEvent event;
+    for (std::string_view rest = context_.text; parser.next(rest, event);)
+      if (!event.comment && event.data != "[DONE]") held_.push(Chunk::copy(event.data));
+  } else {
+    held_.push(Chunk::copy(context_.text));
+  }
+  complete_to_ = held_begin_ + held_.bytes();
+}
+
+WriteAnswer Call::how_to_answer() const {
+  return translation_->how(model_, request_id_, context_.options.unix_time_s ? context_.options.unix_time_s() : 0);
+}
+
+// A whole success, in the caller's dialect. False: it is no answer of its own dialect.
+bool Call::translate_answer() {
+  std::string body = held_.to_string();
+  Result<std::string> answer = translation_->answer(*dialect_of(attempt_.operation), body, how_to_answer());
+  if (!answer.ok()) {
+    fail(ErrorClass::broken, "the answer cannot be read: " + answer.error().message);
+    return false;
+  }
+  held_ = Chain(Chunk::copy(answer.value()));
+  return true;
 }
 
 // The event that has just ended, and began there, is not JSON: a client would choke on it.
@@ -196,14 +237,20 @@ void Call::judge_error(bool whole) {
   if (facts.what == ErrorClass::context_length && go_larger()) return;
   bool other = rival_ && judgement.outcome() != policy::Outcome::caller_fault;
   bool goes_on = other || may_go_on(judgement);
+  bool readable = Answer::form_of(attempt_.head.get("content-type")) != Answer::Form::other ||
+                  judgement.outcome() == policy::Outcome::caller_fault;
+  if (attempt_.translated) {
+    whole = true;  // What there is of it says all that is carried over.
+    held_ = Chain(Chunk::copy(translate_error(translation_->caller(), attempt_.status, facts)));
+    attempt_.head.set("content-length", std::to_string(held_.bytes()));
+    attempt_.head.set("content-type", "application/json");
+  }
   if (!goes_on && !whole) {  // Longer than may be held: it passes through, as the error that it is.
     attempt_.answer.reset();
     return commit();
   }
   last_.reset();
   // A page of something in between is no answer that callers of this API can read.
-  bool readable = Answer::form_of(attempt_.head.get("content-type")) != Answer::Form::other ||
-                  judgement.outcome() == policy::Outcome::caller_fault;
   if (whole && readable)
     last_ = LastAnswer{std::move(attempt_.head), attempt_.status, std::move(held_), attempt_.target};
   held_.clear();
@@ -236,6 +283,7 @@ void Call::judge_answer() {
                                                   : "the answer ended before it was complete");
   if (events_ && delivery_ != Delivery::whole)
     return fail(ErrorClass::server, "the stream ended without content");
+  if (attempt_.translated && !events_ && !translate_answer()) return;
   commit();
   if (phase_ != Phase::done) finish_answer();
 }
@@ -254,6 +302,10 @@ void Call::commit() {
   // out, and an error event may follow.
   bool may_break = attempt_.answer && !attempt_.error && !attempt_.answer->finished();
   if (events_ || may_break) head.remove("content-length");
+  if (attempt_.translated) {
+    std::erase_if(head.fields, [](const Head::Field& f) { return is_of_a_dialect(f.name); });
+    if (!events_) head.set("content-length", std::to_string(held_.bytes()));
+  }
   event.has_length = head.find("content-length") != nullptr;
   context_.text.clear();
   write_fields(head, context_.text);
@@ -261,6 +313,8 @@ void Call::commit() {
   context_.text.append("\r\nx-lb-attempts: ").append(std::to_string(attempts_));
   context_.text.append("\r\nx-lb-request-id: ").append(request_id_).append("\r\n");
   if (hedged_ && attempt_.serial) context_.text.append("x-lb-hedged: ").append(attempt_.hedge ? "won\r\n" : "lost\r\n");
+  if (attempt_.translated && !translation_->losses().empty())
+    context_.text.append("x-lb-lossy: ").append(translation_->losses().text()).append("\r\n");
   if (!trace_.empty()) context_.text.append("x-lb-trace: ").append(trace_).append("]\r\n");
   event.data = Chunk::copy(context_.text);
   // No other attempt will need them; a stream may go on for minutes, and they were a quarter of what it holds.
@@ -360,8 +414,11 @@ void Call::finish_answer() {
   if (attempt_.answer) {
     const Answer& answer = *attempt_.answer;
     target.meter.malformed_events += answer.malformed();
-    if (!answer.finished())
+    context_.text.clear();
+    bool whole = !attempt_.stream || attempt_.stream->end(context_.text);
+    if (!answer.finished() || !whole)
       return broken(Status::BROKEN, "the answer ended without its terminal marker");
+    if (attempt_.stream) hold_translated();
     // Its head has gone out as a success: the route commits by the head.
     if (answer.failed()) return broken(Status::BROKEN, "the upstream reported an error within a success");
     usage_ = answer.usage();

@@ -44,6 +44,10 @@ void Call::start_attempt(policy::TargetIndex index, Start how) {
   if (!dispatched_) dispatched_ = context_.now;
   served_by_ = upstream.deployment->name;
   held_begin_ = complete_to_ = 0;
+  attempt_.operation = *operation_at(upstream.deployment->api, operation_);
+  attempt_.translated = upstream.deployment->api != api_of(operation_);
+  attempt_.splices = !attempt_.as.empty() && !attempt_.translated && !asked_.in_path;
+  if (attempt_.translated && !translate_request()) return;
   if (upstream.deployment->kind == DeploymentKind::echo) return echo_start();
   arm_hedge();
   Link* link = link_for(index, how == Start::again);
@@ -57,6 +61,33 @@ void Call::start_attempt(policy::TargetIndex index, Start how) {
     link->addresses = *addresses;
     connect_next(*link, "");
   }
+}
+
+// Writes the caller's request in the target's dialect. False: it cannot be said there, and the call has gone on.
+bool Call::translate_request() {
+  Result<std::string> body = Error{Status::INVALID, "", "the request is not whole"};
+  if (!translation_ && body_.complete()) {
+    Chain whole;
+    body_.share(0, body_.end(), whole);
+    Result<std::unique_ptr<Translation>> read = Translation::read(asked_, whole.to_string());
+    if (read.ok())
+      translation_ = std::move(read.value());
+    else
+      body = read.error();
+  }
+  if (translation_) body = translation_->request(*dialect_of(attempt_.operation), attempt_.as.empty() ? model_ : attempt_.as);
+  if (body.ok()) {
+    attempt_.body.append(Chunk::copy(body.value()));
+    attempt_.body.finish();
+    return true;
+  }
+  std::string where = body.error().where.empty() ? "" : body.error().where + ": ";
+  failure_ = {ErrorClass::bad_request, where + body.error().message};
+  attempt_.ended.verdict = policy::Verdict::no_fault;
+  close_attempt(Took::nothing);
+  attempts_--;
+  rival_ ? take_over() : dispatch();
+  return false;
 }
 
 // One that rests, unless it must be fresh.
@@ -165,13 +196,22 @@ void Call::repeat_stale() {
   rival_ ? take_over() : dispatch();
 }
 
+void Call::write_path(std::string& out) {
+  if (attempt_.translated || asked_.in_path) {
+    out.append(operation_path(attempt_.operation, attempt_.as.empty() ? model_ : attempt_.as, wants_stream()));
+    return;
+  }
+  out.append(operation_path(attempt_.operation, "", false));
+  if (size_t query = request_.target.find('?'); query != std::string::npos) out.append(request_.target, query);
+}
+
 void Call::write_head(std::string& out) {
   const Deployment& to = deployment();
-  size_t query = request_.target.find('?');
-  out.append("POST ").append(to.url.path).append(openai_operation_path(operation_));
-  if (query != std::string::npos) out.append(request_.target, query);
+  out.append("POST ").append(to.url.path);
+  write_path(out);
   out.append(" HTTP/1.1\r\nhost: ").append(to.url.authority()).append("\r\n");
   for (const Head::Field& field : request_.fields) {
+    if (attempt_.translated && is_of_a_dialect(field.name)) continue;
     bool replaced = std::any_of(to.headers.begin(), to.headers.end(), [&](const HeaderPair& h) {
       return iequals(h.name, field.name);
     });
@@ -179,14 +219,14 @@ void Call::write_head(std::string& out) {
   }
   if (!request_.find("content-type")) out.append("content-type: application/json\r\n");
   // The API asks for its version; SDKs send theirs.
-  if (to.dialect == Dialect::anthropic && !request_.find("anthropic-version"))
+  if (to.api == Api::anthropic && (attempt_.translated || !request_.find("anthropic-version")))
     out.append("anthropic-version: ").append(kAnthropicVersion).append("\r\n");
   write_own_fields(to, out);
   std::optional<uint64_t> length = body_length_;
-  if (body_.complete()) length = body_.end();
+  if (outgoing().complete()) length = outgoing().end();
   if (length) {
     uint64_t spliced = *length;
-    if (!attempt_.as.empty())
+    if (attempt_.splices)
       spliced += json_quote(attempt_.as).size() - (scan_.model_end() - scan_.model_begin());
     out.append("content-length: ").append(std::to_string(spliced)).append("\r\n\r\n");
   } else {
@@ -217,8 +257,8 @@ void Call::push_body(Chain& out, Chain&& piece) const {
 // Appends what there is of the body and fits the window; the model's value is replaced on the way.
 void Call::fill_window(const Link& link, Chain& out) {
   while (!attempt_.request_done && link.pending + out.bytes() < kSendWindow) {
-    bool splice = !attempt_.as.empty() && !attempt_.spliced;
-    uint64_t to = splice ? scan_.model_begin() : body_.end();
+    bool splice = attempt_.splices && !attempt_.spliced;
+    uint64_t to = splice ? scan_.model_begin() : outgoing().end();
     to = std::min(to, attempt_.cursor + kChunkMax);
     Chain piece;
     if (splice && attempt_.cursor == scan_.model_begin()) {
@@ -226,14 +266,14 @@ void Call::fill_window(const Link& link, Chain& out) {
       attempt_.cursor = scan_.model_end();
       attempt_.spliced = true;
     } else if (attempt_.cursor < to) {
-      body_.share(attempt_.cursor, to, piece);
+      outgoing().share(attempt_.cursor, to, piece);
       attempt_.cursor = to;
     } else {
       break;
     }
     push_body(out, std::move(piece));
   }
-  if (!attempt_.request_done && body_.complete() && attempt_.cursor == body_.end()) {
+  if (!attempt_.request_done && outgoing().complete() && attempt_.cursor == outgoing().end()) {
     attempt_.request_done = true;
     if (attempt_.chunked) out.push(Chunk::copy(kLastChunk));
   }

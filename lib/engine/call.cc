@@ -13,7 +13,7 @@ constexpr uint64_t kBodyWindow = 256 * 1024;
 
 }  // namespace
 
-Call::Call(Context& context, CallId id, CallSpec&& spec, Operation operation)
+Call::Call(Context& context, CallId id, CallSpec&& spec, Asked&& asked)
     : context_(context),
       id_(id),
       sink_(spec.sink),
@@ -21,7 +21,8 @@ Call::Call(Context& context, CallId id, CallSpec&& spec, Operation operation)
       delivery_(spec.delivery),
       want_attempts_(spec.attempts),
       priority_(spec.priority),
-      operation_(operation),
+      asked_(std::move(asked)),
+      operation_(asked_.operation),
       window_(spec.window_bytes),
       deadline_given_(spec.deadline),
       request_(std::move(spec.head)),
@@ -99,7 +100,7 @@ void Call::advance() {
     if (body_.complete() && !(scan_.scan().complete() && scan_.scan().is_object()))
       return refuse(400, "invalid_json", "the request body must be one JSON object");
     if (routed_) return body_.complete() ? dispatch() : void();
-    if (scan_.has_model()) return route();
+    if (asked_.in_path || scan_.has_model()) return route();
     if (body_.complete())
       return refuse(400, "missing_model", "the request body has no \"model\"; name one");
     if (body_.kept() > world_->replay_bytes_max)
@@ -117,6 +118,7 @@ void Call::advance() {
 // A body is kept while it fits its route's bound and that of the engine. One whose length says that it will not fit
 // is not even begun to be kept: it passes through.
 bool Call::keeps_body() const {
+  if (needs_whole_) return true;
   return std::max(body_.end(), body_length_.value_or(0)) <= route_config().replay_bytes &&
          context_.replay_bytes <= context_.limits().replay_bytes_total;
 }

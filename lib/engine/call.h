@@ -20,6 +20,7 @@
 #include "engine/body.h"
 #include "engine/context.h"
 #include "engine/judgement.h"
+#include "engine/translation.h"
 #include "policy/retry.h"
 #include "wire/answer.h"
 
@@ -27,7 +28,7 @@ namespace lb {
 
 class Call {
  public:
-  Call(Context& context, CallId id, CallSpec&& spec, Operation operation);
+  Call(Context& context, CallId id, CallSpec&& spec, Asked&& asked);
   ~Call();
 
   void begin();
@@ -80,10 +81,15 @@ class Call {
     bool received = false;   // Bytes of a response have come.
     bool sent = false;       // Something of the request has been written.
     bool request_done = false;
+    Operation operation = Operation::chat;  // As the target serves it.
+    bool translated = false; // Target and caller speak different dialects.
+    RequestBody body;        // Then: what is sent in the place of the caller's.
+    std::unique_ptr<StreamTranslator> stream;
     bool chunked = false;    // The request's body is sent in chunks.
     bool spliced = false;    // The model's value has been written.
     uint64_t cursor = 0;     // In the caller's body: what comes next.
     std::string as;          // The model's name at the target; "" as it is.
+    bool splices = false;    // It goes into the body, where the caller's name stands.
     Head head;               // Of the response.
     uint16_t status = 0;
     bool error = false;      // The answer is an error: it is gathered and judged.
@@ -121,6 +127,7 @@ class Call {
   };
 
   // dispatch.cc
+  const Deployment* other_api(const Route& route) const;
   void route();
   void learn_keys();
   policy::Ask ask() const;
@@ -166,6 +173,10 @@ class Call {
   void write_head(std::string& out);
   void fill_window(const Link& link, Chain& out);
   void pump_body(Link& link, Chain&& first);
+  bool translate_request();
+  void write_path(std::string& out);
+  // What the attempt sends.
+  RequestBody& outgoing() { return attempt_.translated ? attempt_.body : body_; }
   void push_body(Chain& out, Chain&& piece) const;
   void on_sent(Link& link);
   void link_lost(Link& link, Status status, std::string_view why);
@@ -194,6 +205,9 @@ class Call {
   void on_end(Link* link);
   void inspect_events(const Chunk& chunk);
   void leave_out(uint64_t begin);
+  void hold_translated();
+  bool translate_answer();
+  WriteAnswer how_to_answer() const;
   void judge_error(bool whole);
   void judge_answer();
   bool go_larger();
@@ -217,7 +231,8 @@ class Call {
   // Cancels the one that is not in focus.
   void drop_rival();
   // Content comes before the end.
-  bool streams() const { return scan_.stream() && delivery_ != Delivery::whole; }
+  bool streams() const { return wants_stream() && delivery_ != Delivery::whole; }
+  bool wants_stream() const { return asked_.in_path ? asked_.stream : scan_.stream(); }
 
   // echo.cc
   void echo_start();
@@ -232,7 +247,8 @@ class Call {
   const Delivery delivery_;
   const bool want_attempts_;
   int32_t priority_;
-  const Operation operation_;
+  const Asked asked_;
+  const Operation operation_;   // The caller's: asked_.operation.
   uint32_t window_;
   Duration deadline_given_;
   Head request_;
@@ -244,6 +260,8 @@ class Call {
   size_t route_index_ = 0;
   bool larger_used_ = false;     // It goes on with the larger model by now.
   bool routed_ = false;
+  bool needs_whole_ = false;     // Some target needs the request translated, for which all of it has to be here.
+  std::unique_ptr<Translation> translation_;
   RequestBody body_;
   OpenAiRequest scan_;
   std::string model_;

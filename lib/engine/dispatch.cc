@@ -38,8 +38,20 @@ bool stays_here(std::string_view name) {
 
 }  // namespace
 
+// The first deployment of the route, or of the one with the larger model, whose API is not the caller's; null if none.
+const Deployment* Call::other_api(const Route& route) const {
+  const Route* larger = route.larger.empty() ? nullptr : world_->config->find_route(route.larger);
+  for (const Route* one : {&route, larger}) {
+    if (!one) continue;
+    for (const std::vector<uint32_t>& tier : one->tiers)
+      for (uint32_t index : tier)
+        if (world_->config->deployments[index].api != api_of(operation_)) return &world_->config->deployments[index];
+  }
+  return nullptr;
+}
+
 void Call::route() {
-  model_ = scan_.model();
+  model_ = asked_.model.empty() ? scan_.model() : asked_.model;
   const std::string* named = request_.find("x-lb-route");
   std::string_view wanted = named ? std::string_view(*named) : std::string_view(model_);
   const Route* route = world_->config->find_route(wanted);
@@ -47,12 +59,13 @@ void Call::route() {
     return refuse(404, "model_not_found",
                   "no route serves the model " + json_quote(wanted.substr(0, 100)) +
                       "; GET /v1/models lists those that are served");
-  // All deployments of a route speak one dialect: the configuration sees to it.
-  bool anthropic = world_->config->deployments[route->tiers.front().front()].dialect == Dialect::anthropic;
-  if (anthropic != speaks_anthropic(operation_))
-    return refuse(400, "wrong_dialect",
-                  "the deployments of " + json_quote(wanted.substr(0, 100)) + " speak " +
-                      (anthropic ? "Anthropic's API; POST /v1/messages" : "OpenAI's API; POST /v1/chat/completions"));
+  if (const Deployment* to = other_api(*route)) {
+    if (!dialect_of(operation_))
+      return refuse(400, "wrong_dialect",
+                    json_quote(to->name) + ", which serves " + json_quote(wanted.substr(0, 100)) +
+                        ", has no such operation; ask for a model that only deployments of OpenAI's dialect serve");
+    needs_whole_ = true;
+  }
   route_index_ = static_cast<size_t>(route - world_->config->routes.data());
   routed_ = true;
   if (window_ == 0) window_ = route->window_bytes;
@@ -66,7 +79,7 @@ void Call::route() {
   context_.fleet.balancer().on_call(context_.now);
   plan().hedges.on_call(plan().hedge);
   waiting_since_ = context_.now;
-  dispatch();
+  if (!needs_whole_ || body_.complete()) dispatch();
 }
 
 // Who calls, with what session, and what it wants to know: from the fields of the caller that stay with lb.

@@ -57,7 +57,8 @@ std::string whole_answer(Operation operation, std::string_view model, uint64_t i
       json.end_object().end_array().end_object().end_array();
       break;
     case Operation::messages:
-      LB_CHECK(false);  // The configuration has no echo of that dialect.
+    case Operation::generate:
+      LB_CHECK(false);  // An echo answers as OpenAI does.
   }
   write_usage(json, in, out);
   json.end_object();
@@ -78,11 +79,11 @@ void Call::echo_start() {
 // A stream is one piece for each event and one for its end; any other answer is one piece. Streams of /v1/responses are
 // not imitated: they come whole.
 void Call::echo_head() {
-  bool stream = scan_.stream() && operation_ == Operation::chat;
+  bool stream = wants_stream() && attempt_.operation == Operation::chat;
   attempt_.head.status = attempt_.status = 200;
   attempt_.head.set("content-type", stream ? "text/event-stream" : "application/json");
   events_ = stream;
-  attempt_.answer.emplace(stream ? Answer::Form::events : Answer::Form::json, operation_);
+  attempt_.answer.emplace(stream ? Answer::Form::events : Answer::Form::json, attempt_.operation);
   echo_left_ = stream ? int64_t{deployment().echo_events} + 1 : 1;
 }
 
@@ -103,7 +104,7 @@ void Call::echo_tick() {
   do {
     echo_left_--;
     if (!stream) {
-      on_body(Chunk::copy(whole_answer(operation_, model_, body_.end() / 4, events)));
+      on_body(Chunk::copy(whole_answer(attempt_.operation, model_, body_.end() / 4, events)));
     } else if (echo_left_ > 0) {
       std::string text = "tok " + std::to_string(static_cast<int64_t>(events) - echo_left_) + " ";
       std::string delta = "{\"content\":" + json_quote(text) + "}";

@@ -130,10 +130,10 @@ Result<CallId> Engine::start(CallSpec&& spec) {
   if (s.calls.size() >= s.options.calls_max || s.calls.full())
     return Error{Status::FULL, "",
                  "calls_max (" + std::to_string(s.options.calls_max) + ") calls are in flight"};
-  Result<Operation> operation = operation_of(spec.head);
-  if (!operation.ok()) return operation.error();
+  Result<Asked> asked = asked_by(spec.head);
+  if (!asked.ok()) return asked.error();
   CallId id = s.calls.next_id();
-  s.calls.add(s, id, std::move(spec), operation.value());
+  s.calls.add(s, id, std::move(spec), std::move(asked.value()));
   s.calls.find(id)->begin();
   return id;
 }

@@ -60,8 +60,11 @@ void write_own_fields(const Deployment& to, std::string& out) {
   for (const HeaderPair& h : to.headers) out.append(h.name).append(": ").append(h.value).append("\r\n");
   // What is inspected must not be compressed.
   out.append("accept-encoding: identity\r\n");
-  bool anthropic = to.dialect == Dialect::anthropic;
-  if (!to.key.empty()) out.append(anthropic ? "x-api-key: " : "authorization: Bearer ").append(to.key).append("\r\n");
+  if (to.key.empty()) return;
+  std::string_view field = to.api == Api::anthropic ? "x-api-key: "
+                           : to.api == Api::gemini  ? "x-goog-api-key: "
+                                                    : "authorization: Bearer ";
+  out.append(field).append(to.key).append("\r\n");
 }
 
 // Where an entry of that identity is, or may be put: the live one of the same identity, else an unused place, else the

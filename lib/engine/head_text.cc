@@ -11,15 +11,14 @@ Error invalid(std::string message) { return {Status::INVALID, "", "the head: " +
 
 }  // namespace
 
-Result<Operation> operation_of(const Head& head) {
+Result<Asked> asked_by(const Head& head) {
   std::string_view path = head.target;
   path = path.substr(0, path.find('?'));
-  std::optional<Operation> operation = openai_operation(path);
-  if (operation && head.method == "POST") return *operation;
+  std::optional<Asked> asked = asked_by(path);
+  if (asked && head.method == "POST") return std::move(*asked);
   return Error{Status::INVALID, "",
                "no such operation: " + head.method.substr(0, 20) + " " + std::string(path.substr(0, 100)) +
-                   "; there is POST /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses and "
-                   "/v1/messages"};
+                   "; there is " + std::string(operations_known())};
 }
 
 Result<Head> parse_head_text(std::string_view text, uint32_t bytes_max) {
@@ -37,7 +36,7 @@ Result<Head> parse_head_text(std::string_view text, uint32_t bytes_max) {
   if (pieces.empty() || pieces.front().kind != Http1Parser::Piece::Kind::head)
     return invalid("it is not whole; write \"POST /v1/chat/completions HTTP/1.1\" and field lines, each ended by CRLF");
   Head head = std::move(parser.head());
-  if (Result<Operation> operation = operation_of(head); !operation.ok()) return invalid(operation.error().message);
+  if (Result<Asked> asked = asked_by(head); !asked.ok()) return invalid(asked.error().message);
   return head;
 }
 

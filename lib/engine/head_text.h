@@ -7,12 +7,12 @@
 
 #include "base/result.h"
 #include "wire/http1.h"
-#include "wire/openai.h"
+#include "wire/operation.h"
 
 namespace lb {
 
 // What a request head asks for. INVALID when the engine has no such operation.
-Result<Operation> operation_of(const Head& head);
+Result<Asked> asked_by(const Head& head);
 
 // With or without the blank line at its end. INVALID when it is not a request head, longer than `bytes_max`, or names
 // no operation that the engine has.

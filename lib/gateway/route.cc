@@ -10,20 +10,8 @@ namespace {
 
 constexpr std::string_view kModels = "/v1/models";
 
-// A "%" that is not followed by two digits stands for itself.
-std::string percent_decode(std::string_view text) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); i++) {
-    int high = text[i] == '%' && i + 2 < text.size() ? hex_value(text[i + 1]) : -1;
-    int low = high >= 0 ? hex_value(text[i + 2]) : -1;
-    out += low >= 0 ? static_cast<char>(high * 16 + low) : text[i];
-    if (low >= 0) i += 2;
-  }
-  return out;
-}
-
 Endpoint endpoint_of(std::string_view path) {
-  if (openai_operation(path)) return Endpoint::call;
+  if (asked_by(path)) return Endpoint::call;
   if (path == kModels) return Endpoint::models;
   if (path.size() > kModels.size() + 1 && path.starts_with(kModels) && path[kModels.size()] == '/')
     return Endpoint::model;
@@ -73,7 +61,7 @@ RouteMatch match_route(std::string_view method, std::string_view target) {
   path = path.substr(0, path.find_first_of("?#"));
   RouteMatch match;
   match.endpoint = endpoint_of(path);
-  match.operation = openai_operation(path).value_or(Operation::chat);
+  if (std::optional<Asked> asked = asked_by(path)) match.operation = asked->operation;
   if (match.endpoint == Endpoint::none) return match;
   if (match.endpoint == Endpoint::call) {
     if (method != "POST") match.allow = "POST";

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "wire/openai.h"
+#include "wire/operation.h"
 
 namespace lb {
 

@@ -8,7 +8,9 @@
 #include <variant>
 
 #include "wire/anthropic.h"
+#include "wire/dialect/followed.h"
 #include "wire/openai.h"
+#include "wire/operation.h"
 
 namespace lb {
 
@@ -43,14 +45,11 @@ class Answer {
   }
 
  private:
-  std::variant<OpenAiAnswer, AnthropicAnswer> reader_;
+  std::variant<OpenAiAnswer, AnthropicAnswer, FollowedAnswer> reader_;
 };
 
-// The operation is one of Anthropic's; else it is one of OpenAI's.
-constexpr bool speaks_anthropic(Operation operation) { return operation == Operation::messages; }
-
-// An error of lb's own, as the body of an answer with that HTTP status. `type` and `code` are OpenAI's; Anthropic's
-// type follows from the status.
+// An error of lb's own, as the body of an answer with that HTTP status. `type` and `code` are OpenAI's; those of the
+// others follow from the status.
 std::string error_body(Operation operation, uint32_t status, std::string_view message, std::string_view type,
                        std::string_view code);
 // What ends a stream that broke, in its protocol.

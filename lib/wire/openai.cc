@@ -383,31 +383,6 @@ std::string OpenAiAnswer::error_text() const { return error_text_; }
 uint32_t OpenAiAnswer::malformed() const { return malformed_; }
 const Usage& OpenAiAnswer::usage() const { return usage_; }
 
-std::optional<Operation> openai_operation(std::string_view path) {
-  if (path == "/v1/chat/completions") return Operation::chat;
-  if (path == "/v1/completions") return Operation::completions;
-  if (path == "/v1/embeddings") return Operation::embeddings;
-  if (path == "/v1/responses") return Operation::responses;
-  if (path == "/v1/messages") return Operation::messages;
-  return std::nullopt;
-}
-
-std::string_view openai_operation_path(Operation operation) {
-  switch (operation) {
-    case Operation::chat:
-      return "/chat/completions";
-    case Operation::completions:
-      return "/completions";
-    case Operation::embeddings:
-      return "/embeddings";
-    case Operation::responses:
-      return "/responses";
-    case Operation::messages:
-      return "/messages";
-  }
-  return "";
-}
-
 std::string openai_error_body(std::string_view message, std::string_view type, std::string_view code) {
   return "{\"error\":{\"message\":" + json_quote(message) + ",\"type\":" + json_quote(type) +
          ",\"param\":null,\"code\":" + (code.empty() ? "null" : json_quote(code)) + "}}";

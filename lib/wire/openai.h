@@ -119,12 +119,6 @@ class OpenAiAnswer {
   JsonScan scan_;
 };
 
-// The operation that a path stands for, and its part after the version: "/v1/chat/completions" -> "/chat/completions".
-// `messages` is Anthropic's: answer.h knows which reader an answer needs.
-enum class Operation : uint8_t { chat, completions, embeddings, responses, messages };
-std::optional<Operation> openai_operation(std::string_view path);
-std::string_view openai_operation_path(Operation operation);
-
 // {"error":{"message":...,"type":...,"param":null,"code":...}} as OpenAI writes it.
 std::string openai_error_body(std::string_view message, std::string_view type, std::string_view code);
 // The event that ends a stream in failure: "data: {\"error\":...}\n\n". No [DONE] follows.

@@ -30,11 +30,14 @@ std::string through_parser(std::string_view text, const Cuts& cuts) {
 }
 
 void check_taken(const Head& head, std::string_view text) {
-  Result<Operation> operation = operation_of(head);
-  require(operation.ok() && head.method == "POST", "a head without an operation");
-  std::string_view path = std::string_view(head.target).substr(0, head.target.find('?'));
-  require_same(path.substr(0, 3), "/v1", "the version");
-  require_same(path.substr(3), openai_operation_path(operation.value()), "the path of the operation");
+  Result<Asked> asked = asked_by(head);
+  require(asked.ok() && head.method == "POST", "a head without an operation");
+  const Asked& what = asked.value();
+  require(what.in_path == !what.model.empty(), "a model in the path, and none");
+  if (!what.in_path) {
+    std::string_view path = std::string_view(head.target).substr(0, head.target.find('?'));
+    require_same(path, "/v1" + operation_path(what.operation, "", false), "the path of the operation");
+  }
   require(match_route(head.method, head.target).endpoint == Endpoint::call, "the gateway does not serve it");
   std::string again = text_of(Result<Head>(head));
   Result<Head> back = parse_head_text(again, 1u << 20);

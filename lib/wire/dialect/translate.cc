@@ -83,6 +83,8 @@ std::string translate_error(Dialect to, uint32_t status, const ErrorFacts& facts
   return table(to).error_body(status, facts);
 }
 
+std::unique_ptr<StreamReader> stream_reader(Dialect dialect) { return table(dialect).stream_reader(); }
+
 // Stands between reader and writer, and keeps what the stream's owner asks for.
 struct StreamTranslator::State final : DeltaSink {
   State(Dialect from, Dialect to, const WriteAnswer& with)

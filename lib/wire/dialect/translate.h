@@ -51,6 +51,9 @@ std::string write_answer(Dialect dialect, const Reply& reply, const WriteAnswer&
 // The error of `from`'s envelope in that of `to`; `status` is the HTTP status. The type follows from status and class.
 std::string translate_error(Dialect to, uint32_t status, const ErrorFacts& facts);
 
+// The events of that dialect's streams, as deltas.
+std::unique_ptr<StreamReader> stream_reader(Dialect dialect);
+
 // A stream, event by event. No allocation per event once its buffers have grown.
 class StreamTranslator {
  public:

@@ -63,7 +63,7 @@ inline uint64_t per_minute(const policy::ScopeSpec& limits, policy::Metric metri
 
 inline std::string dump(const Deployment& d) {
   std::string out = "deployment " + d.name + " kind " + std::to_string(int(d.kind)) + " dialect " +
-                    std::to_string(int(d.dialect)) + " url " + (d.url.tls ? "https " : "http ") + d.url.host + ' ' +
+                    std::to_string(int(d.api)) + " url " + (d.url.tls ? "https " : "http ") + d.url.host + ' ' +
                     std::to_string(d.url.port) + ' ' + d.url.path + " key " + d.key + '\n';
   for (const HeaderPair& header : d.headers) out += "  " + header.name + ": " + header.value + '\n';
   for (const ModelConfig& m : d.models)

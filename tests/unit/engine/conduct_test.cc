@@ -142,7 +142,7 @@ CallSpec message_of(Rig& rig) {
 
 void anthropic_is_asked_as_it_wants_to_be(void**) {
   Rig rig;
-  for (Deployment& to : rig.config->deployments) to.dialect = Dialect::anthropic;
+  for (Deployment& to : rig.config->deployments) to.api = Api::anthropic;
   rig.start(message_of(rig));
   rig.up(1);
   const std::string& sent = rig.net.conns[0].sent;
@@ -153,7 +153,7 @@ void anthropic_is_asked_as_it_wants_to_be(void**) {
   assert_false(has(sent, "authorization"));
   assert_false(has(sent, "of-the-caller"));
   Rig newer;
-  for (Deployment& to : newer.config->deployments) to.dialect = Dialect::anthropic;
+  for (Deployment& to : newer.config->deployments) to.api = Api::anthropic;
   CallSpec spec = message_of(newer);
   spec.head.add("anthropic-version", "2030-01-01");
   newer.start(std::move(spec));
@@ -164,7 +164,7 @@ void anthropic_is_asked_as_it_wants_to_be(void**) {
 
 void a_cut_stream_of_messages_ends_in_its_own_error(void**) {
   Rig rig;
-  for (Deployment& to : rig.config->deployments) to.dialect = Dialect::anthropic;
+  for (Deployment& to : rig.config->deployments) to.api = Api::anthropic;
   rig.start(message_of(rig));
   rig.up(1);
   std::string delta = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,"
@@ -183,7 +183,7 @@ void the_wrong_dialect_is_refused(void**) {
   rig.start(message_of(rig));
   rig.expect_done(Status::INVALID, 400);
   Rig other;
-  for (Deployment& to : other.config->deployments) to.dialect = Dialect::anthropic;
+  for (Deployment& to : other.config->deployments) to.api = Api::anthropic;
   other.start();
   other.expect_done(Status::INVALID, 400);
   assert_int_equal(rig.net.conns.size() + other.net.conns.size(), 0);

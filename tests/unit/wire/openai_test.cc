@@ -23,27 +23,11 @@ using lb::ErrorFacts;
 using lb::Head;
 using lb::OpenAiAnswer;
 using lb::OpenAiRequest;
-using lb::Operation;
 using lb::Rng;
 using lb::SseEvent;
 using lb::SseParser;
 using Form = OpenAiAnswer::Form;
 using Sign = OpenAiAnswer::Sign;
-
-void paths_stand_for_operations(void**) {
-  struct Case {
-    const char* path;
-    Operation operation;
-  };
-  for (const Case& c : {Case{"/v1/chat/completions", Operation::chat}, Case{"/v1/completions", Operation::completions},
-                        Case{"/v1/embeddings", Operation::embeddings}, Case{"/v1/responses", Operation::responses}}) {
-    assert_true(lb::openai_operation(c.path) == c.operation);
-    assert_true("/v1" + std::string(lb::openai_operation_path(c.operation)) == c.path);
-  }
-  for (const char* path : {"", "/", "/v1", "/v1/models", "/v1/chat/completions/", "/V1/chat/completions",
-      "/chat/completions"})
-    assert_false(lb::openai_operation(path).has_value());
-}
 
 void errors_are_written_as_openai_does(void**) {
   std::string body = lb::openai_error_body("no \"such\" thing\n", "invalid_request_error", "");
@@ -528,7 +512,6 @@ void random_bytes_do_no_harm(void**) {
 
 int main() {
   const CMUnitTest tests[] = {
-      cmocka_unit_test(paths_stand_for_operations),
       cmocka_unit_test(errors_are_written_as_openai_does),
       cmocka_unit_test(classes_have_names_of_their_own),
       cmocka_unit_test(a_request_is_read_at_any_split),

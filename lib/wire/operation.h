@@ -1,0 +1,46 @@
+// What may be asked of lb and of a deployment: whose API, which of its operations, at which path. Pure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "wire/dialect/neutral.h"
+
+namespace lb {
+
+// Whose API a deployment has.
+enum class Api : uint8_t { openai, anthropic, gemini };
+
+enum class Operation : uint8_t {
+  chat,         // OpenAI's, as those below.
+  completions,
+  embeddings,
+  responses,
+  messages,     // Anthropic's.
+  generate,     // Gemini's generateContent and streamGenerateContent.
+};
+
+// What the path of a request says.
+struct Asked {
+  Operation operation = Operation::chat;
+  std::string model;     // Where it stands in the path, percent-decoded; else "".
+  bool in_path = false;  // It does stand there, and whether to stream too: the body says nothing of both.
+  bool stream = false;
+};
+
+// "/v1/chat/completions", "/v1beta/models/m:generateContent", "/openai/deployments/m/chat/completions", ...
+std::optional<Asked> asked_by(std::string_view path);
+// "POST /v1/..., ... and ...": for the errors of those who ask for something else.
+std::string_view operations_known();
+
+Api api_of(Operation operation);
+// Of what a conversation is asked in; nothing for the other operations, which have no counterpart.
+std::optional<Dialect> dialect_of(Operation operation);
+// As which operation a deployment of that API serves it: the same one, or that into which it is translated.
+std::optional<Operation> operation_at(Api api, Operation operation);
+// Behind the path of the deployment's URL. `model`: bytes.
+std::string operation_path(Operation operation, std::string_view model, bool stream);
+
+}  // namespace lb
