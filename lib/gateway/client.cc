@@ -205,9 +205,8 @@ std::optional<Refusal> Client::refusal() {
   std::string path(origin_form(head.target).substr(0, 100));
   if (route_.endpoint == Endpoint::none)
     return Refusal{404, "not_found",
-                   "there is no " + path + " here; there is POST /v1/chat/completions, /v1/completions, "
-                   "/v1/embeddings, /v1/responses and /v1/messages, and GET /v1/models, /healthz, /readyz, /metrics "
-                   "and /stats", ""};
+                   "there is no " + path + " here; there is " + std::string(operations_known()) +
+                       ", and GET /v1/models, /healthz, /readyz, /metrics and /stats", ""};
   if (!route_.allow.empty())
     return Refusal{405, "method_not_allowed", path + " takes " + std::string(route_.allow), route_.allow};
   if (parser_.has_length() && parser_.length() > context_.limits.body_bytes)
