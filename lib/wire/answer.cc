@@ -11,6 +11,7 @@ Answer::Answer(Form form, Operation operation)
 std::string error_body(Operation operation, uint32_t status, std::string_view message, std::string_view type,
                        std::string_view code) {
   if (api_of(operation) == Api::openai) return openai_error_body(message, type, code);
+  if (operation == Operation::messages) return anthropic_error_body(message, anthropic_error_type(status));
   ErrorFacts facts;
   facts.message = message;
   return translate_error(*dialect_of(operation), status, facts);

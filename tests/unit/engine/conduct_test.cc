@@ -177,18 +177,6 @@ void a_cut_stream_of_messages_ends_in_its_own_error(void**) {
   assert_false(has(rig.body, "message_stop"));
 }
 
-// There is no translation: what speaks another dialect is not asked.
-void the_wrong_dialect_is_refused(void**) {
-  Rig rig;
-  rig.start(message_of(rig));
-  rig.expect_done(Status::INVALID, 400);
-  Rig other;
-  for (Deployment& to : other.config->deployments) to.api = Api::anthropic;
-  other.start();
-  other.expect_done(Status::INVALID, 400);
-  assert_int_equal(rig.net.conns.size() + other.net.conns.size(), 0);
-}
-
 }  // namespace
 }  // namespace lb::test
 
@@ -205,7 +193,6 @@ int main() {
       cmocka_unit_test(a_name_is_doubted_when_nobody_answers),
       cmocka_unit_test(anthropic_is_asked_as_it_wants_to_be),
       cmocka_unit_test(a_cut_stream_of_messages_ends_in_its_own_error),
-      cmocka_unit_test(the_wrong_dialect_is_refused),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
