@@ -82,7 +82,7 @@ bool Call::translate_request() {
     return true;
   }
   std::string where = body.error().where.empty() ? "" : body.error().where + ": ";
-  failure_ = {ErrorClass::bad_request, where + body.error().message};
+  failure_ = {ErrorClass::bad_request, where + body.error().message, true};
   attempt_.ended.verdict = policy::Verdict::no_fault;
   close_attempt(Took::nothing);
   attempts_--;

@@ -124,6 +124,7 @@ class Call {
   struct Failure {
     ErrorClass what = ErrorClass::none;
     std::string message;
+    bool unsaid = false;  // The request could not be said in the target's dialect.
   };
 
   // dispatch.cc

@@ -227,6 +227,7 @@ std::optional<Duration> Call::shortest_wait() const {
 // No target is left, or none may be waited for: the best that is known goes to the caller.
 void Call::give_up(Status why) {
   if (last_) return give_last();
+  if (failure_.unsaid) return refuse(400, "invalid_request", failure_.message);
   if (failure_.what != ErrorClass::none)
     return end(status_of(failure_.what), http_status_of(failure_.what), failure_.message);
   if (why == Status::LIMITED || context_.fleet.all_limited(plan(), ask(), context_.now))
