@@ -1,7 +1,7 @@
 #include "wire/raw.h"
 
+#include <bitset>
 #include <cstdlib>
-#include <vector>
 
 #include "base/text.h"
 #include "wire/escape.h"
@@ -54,16 +54,15 @@ class Check {
  public:
   explicit Check(std::string_view text) : text_(text) {}
   bool value() {
-    std::vector<char> open;  // Of containers: what closes them.
     for (;;) {
       at_ = skip_space(text_, at_);
       if (at_ == text_.size()) return false;
       char c = text_[at_];
       if (c == '{' || c == '[') {
-        if (open.size() == JsonScan::kDepthMax) return false;
-        open.push_back(c == '{' ? '}' : ']');
+        if (depth_ == JsonScan::kDepthMax) return false;
+        objects_[depth_++] = c == '{';
         at_ = skip_space(text_, at_ + 1);
-        if (at_ < text_.size() && text_[at_] != open.back()) {
+        if (at_ < text_.size() && text_[at_] != closes()) {
           if (c == '{' && !key()) return false;
           continue;
         }
@@ -71,27 +70,29 @@ class Check {
         return false;
       }
       bool more = false;
-      if (!close(open, more)) return false;
-      if (!more) return open.empty() && at_ == text_.size();
+      if (!close(more)) return false;
+      if (!more) return depth_ == 0 && at_ == text_.size();
     }
   }
   size_t at() const { return at_; }
 
  private:
+  char closes() const { return objects_[depth_ - 1] ? '}' : ']'; }
+
   // Behind a value, or the beginning of an empty container: what follows, up to the next value or the end.
-  bool close(std::vector<char>& open, bool& more) {
+  bool close(bool& more) {
     for (;;) {
       at_ = skip_space(text_, at_);
-      if (open.empty() || at_ == text_.size()) return true;
-      if (text_[at_] == open.back()) {
-        open.pop_back();
+      if (depth_ == 0 || at_ == text_.size()) return true;
+      if (text_[at_] == closes()) {
+        depth_--;
         at_++;
         continue;
       }
       if (text_[at_] != ',') return false;
       at_++;
       more = true;
-      return open.back() == ']' || key();
+      return closes() == ']' || key();
     }
   }
 
@@ -160,6 +161,8 @@ class Check {
 
   std::string_view text_;
   size_t at_ = 0;
+  std::bitset<JsonScan::kDepthMax> objects_;  // Of the containers that are open: which are objects.
+  size_t depth_ = 0;
 };
 
 }  // namespace

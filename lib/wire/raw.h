@@ -1,7 +1,7 @@
-// JSON at rest: values as slices of a text that is there as a whole, found by walking it. No tree and no copy: what goes
-// from one document into another goes byte for byte, so numbers keep their spelling and strings their escapes. The text
-// is checked once, by parse(); all else relies on that. For bytes that come in pieces see scan.h, for configuration
-// json.h.
+// JSON at rest: values as slices of a text that is there as a whole, found by walking it. No tree and no copy: what
+// goes from one document into another goes byte for byte, so numbers keep their spelling and strings their escapes. The
+// text is checked once, by parse(); all else relies on that. For bytes that come in pieces see scan.h, for
+// configuration json.h.
 #pragma once
 
 #include <cstdint>

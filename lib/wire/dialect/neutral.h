@@ -79,8 +79,8 @@ struct Part {
   Raw input;                  // An object; absent where `text` has arguments that are none.
   std::vector<Part> content;  // Of a tool_result: text, images, documents.
   bool is_error = false;
-  // Opaque, and valid only where it was made: Anthropic's signature of thinking; Gemini's thoughtSignature, of any part;
-  // `origin` says whose it is, so that no other is sent it.
+  // Opaque, and valid only where it was made: Anthropic's signature of thinking; Gemini's thoughtSignature, of any
+  // part; `origin` says whose it is, so that no other is sent it.
   Inner signature;
   std::optional<Dialect> origin;
   Raw cache_control;          // Anthropic's, as it stands.

@@ -36,8 +36,8 @@ struct WriteAnswer {
   bool stream_usage = false;   // Request::stream_usage.
 };
 
-// Errors: INVALID with `where` ("messages.3.content"), for what is no request of that dialect, or asks for what no other
-// can do (then the message says so).
+// Errors: INVALID with `where` ("messages.3.content"), for what is no request of that dialect, or asks for what no
+// other can do (then the message says so).
 Result<Request> read_request(Dialect dialect, std::string_view body, Store& store);
 Result<WrittenRequest> write_request(Dialect dialect, const Request& request, const WriteRequest& how, Store& store);
 

@@ -13,14 +13,16 @@ namespace lb {
 namespace {
 
 void what_is_json(void**) {
-  for (const char* text : {"0", "-0", "-1.5e+10", "1E9", "\"\"", "\"a\\u00e9\\n\\\"\"", "true", "false", "null", "[]", "{}",
-                           " [ ] ", "[1,[2,{}],\"x\"]", "{\"a\":{\"b\":[{}]},\"\":0}", "\t{ \"a\" : 1 , \"b\" : [ ] }\r\n"}) {
+  for (const char* text : {"0", "-0", "-1.5e+10", "1E9", "\"\"", "\"a\\u00e9\\n\\\"\"", "true", "false", "null", "[]",
+                           "{}", " [ ] ", "[1,[2,{}],\"x\"]", "{\"a\":{\"b\":[{}]},\"\":0}",
+                           "\t{ \"a\" : 1 , \"b\" : [ ] }\r\n"}) {
     if (!Raw::parse(text).ok()) fail_msg("%s is JSON", text);
   }
-  for (const char* text : {"", " ", "01", "-", "1.", ".5", "1e", "+1", "tru", "nul", "\"", "\"\\\"", "\"\\x\"", "\"\\u12g4\"",
-                           "\"\\u123\"", "\"\n\"", "[", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "{", "{\"a\"", "{\"a\":",
-                           "{\"a\":1", "{\"a\":1,", "{\"a\":1,}", "{1:2}", "{\"a\" 1}", "{]", "[}", "1 2", "[] []", "NaN",
-                           "'a'", "{\"a\":1]", "\xef\xbb\xbf{}"}) {
+  for (const char* text : {"", " ", "01", "-", "1.", ".5", "1e", "+1", "tru", "nul", "\"", "\"\\\"", "\"\\x\"",
+                           "\"\\u12g4\"", "\"\\u123\"", "\"\n\"", "[", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "{",
+                           "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":1,",
+                           "{\"a\":1,}", "{1:2}", "{\"a\" 1}", "{]", "[}", "1 2", "[] []",
+                           "NaN", "'a'", "{\"a\":1]", "\xef\xbb\xbf{}"}) {
     if (Raw::parse(text).ok()) fail_msg("%s is no JSON", text);
   }
   assert_string_equal(Raw::parse("[1,x]").error().message.c_str(), "no valid JSON at byte 3");
@@ -39,7 +41,8 @@ void depth_has_a_limit(void**) {
 }
 
 void values_are_found(void**) {
-  std::string text = R"( {"a" : 12345678901234567890 , "n\u0061me":"x\ny", "list":[ 1.50, {"k":[]}, "]}" , null ],"a":2} )";
+  std::string text =
+      R"( {"a" : 12345678901234567890 , "n\u0061me":"x\ny", "list":[ 1.50, {"k":[]}, "]}" , null ],"a":2} )";
   Raw raw = Raw::parse(text).value();
   assert_true(raw.is_object() && raw.size() == 4);
   assert_true(raw["a"].text() == "12345678901234567890");  // Also beyond what a double holds; the first of two.
