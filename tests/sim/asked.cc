@@ -83,7 +83,8 @@ bool Asked::best_effort(const std::string& model) const {
   });
 }
 
-// What calls have earned and what time has given, with all that could ever be saved up. Hedges have a share of their own.
+// What calls have earned and what time has given, with all that could ever be saved up. Hedges have a share of their
+// own.
 void Asked::check_retries() {
   double ratio = 0, floor = 0, share = 0;
   bool bounded = true;

@@ -54,7 +54,8 @@ void a_call_is_smaller_than_its_body(void**) {
   Rig rig(1);
   rig.route().wait = Duration::from_s(10);
   rig.config->deployments[0].models[0].limits.quotas.push_back(policy::per_minute(policy::Metric::tokens, 13));
-  std::string begin = R"({"model":"m",)", rest = R"("metadata":{"a":")" + std::string(200, 'x') + R"("},"messages":[]})";
+  std::string begin = R"({"model":"m",)";
+  std::string rest = R"("metadata":{"a":")" + std::string(200, 'x') + R"("},"messages":[]})";
   CallSpec call = rig.spec(begin);
   call.body_complete = false;
   call.body_length = begin.size() + rest.size();
