@@ -57,25 +57,14 @@ Result<lb_call> Inbox::start(std::unique_ptr<CallSpec> spec) {
 
 Status Inbox::push_for(lb_call call, Command&& command) {
   std::lock_guard lock(mutex_);
-  if (!calls_.find(call)) return Status::GONE;
-  if (shut_) return Status::CLOSED;
-  command.call = call;
-  add_locked(std::move(command));
-  return Status::OK;
-}
-
-Status Inbox::append(lb_call call, Chunk bytes, bool last) {
-  std::lock_guard lock(mutex_);
   CallRecord* record = calls_.find(call);
   if (!record) return Status::GONE;
   if (shut_) return Status::CLOSED;
-  if (!record->body_open) return Status::INVALID;
-  record->body_open = !last;
-  Command command;
-  command.kind = Command::Kind::append;
+  if (command.kind == Command::Kind::append) {
+    if (!record->body_open) return Status::INVALID;
+    record->body_open = !command.last;
+  }
   command.call = call;
-  command.last = last;
-  command.bytes = std::move(bytes);
   add_locked(std::move(command));
   return Status::OK;
 }

@@ -41,10 +41,8 @@ class Inbox {
   Result<lb_call> start(std::unique_ptr<CallSpec> spec);
   // A cheap look before the work of parsing and copying: would `start` refuse?
   std::optional<Error> refusal() const;
-  // Only for a call in flight: GONE otherwise.
+  // Only for a call in flight: GONE otherwise. INVALID for an `append` behind the end of its body.
   Status push_for(lb_call call, Command&& command);
-  // The same, and INVALID where the body of the call has ended.
-  Status append(lb_call call, Chunk bytes, bool last);
   // Nothing at all any more; what is in the list is still there to be taken.
   void shut();
   // Makes `Loop::run` return.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "abi/secrets.h"
+#include "base/text.h"
 #include "engine/head_text.h"
 
 namespace lb {
@@ -119,12 +120,16 @@ Result<lb_call> Machine::start(Queue& queue, const lb_call_options& options, std
   if (spec->body_complete)
     spec->body_length = body.size();
   else if (const std::string* length = spec->head.find("content-length"))
-    spec->body_length = std::strtoull(length->c_str(), nullptr, 10);  // The parser has seen that it is one number.
+    spec->body_length = parse_u64(trim(*length));  // The parser has seen that it is one number.
   return inbox_.start(std::move(spec));
 }
 
 Status Machine::append(lb_call call, std::string_view bytes, bool last) {
-  return inbox_.append(call, bytes.empty() ? Chunk() : Chunk::copy(bytes), last);
+  Command command;
+  command.kind = Command::Kind::append;
+  command.last = last;
+  if (!bytes.empty()) command.bytes = Chunk::copy(bytes);
+  return inbox_.push_for(call, std::move(command));
 }
 
 Status Machine::credit(lb_call call, uint64_t bytes) {

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "engine/call.h"
+#include "wire/escape.h"
 #include "wire/rate_limits.h"
 
 namespace lb {
@@ -379,10 +380,10 @@ void Call::broken(Status status, std::string message) {
   if (attempt_.serial) {
     if (status == Status::DEADLINE)
       context_.fleet.target(attempt_.target).meter.failed[static_cast<size_t>(ErrorClass::timeout)]++;
-    else if (status != Status::CANCELLED)
+    else
       judge({ErrorClass::broken, std::nullopt, nullptr});
     if (attempt_.answer) usage_ = attempt_.answer->usage();
-    status == Status::CANCELLED ? abandon(Took::unknown) : close_attempt(Took::unknown);
+    close_attempt(Took::unknown);
   }
   // No time is left for more than what ends it.
   bool over = status == Status::DEADLINE || status == Status::CANCELLED;

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "engine/call.h"
+#include "wire/escape.h"
 
 namespace lb {
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "wire/escape.h"
 
 namespace lb {
 
@@ -177,7 +178,11 @@ void Call::cancel() {
 
 void Call::stop() {
   if (phase_ == Phase::done) return;
-  if (head_emitted_ && !answer_ended_) broken(Status::CANCELLED, "lb was stopped in the middle of the answer");
+  if (head_emitted_ && !answer_ended_) {
+    if (attempt_.serial && attempt_.answer) usage_ = attempt_.answer->usage();
+    abandon(Took::unknown);  // Nobody's fault.
+    broken(Status::CANCELLED, "lb was stopped in the middle of the answer");
+  }
   cancel();
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/batch.h"
+#include "wire/escape.h"
 
 namespace lb {
 

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "engine/call.h"
 #include "engine/trace.h"
+#include "wire/escape.h"
 
 namespace lb {
 

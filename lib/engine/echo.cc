@@ -1,6 +1,7 @@
 // Deployments of kind echo: they answer in process, without sockets, through the same path as a real response. For
 // tests of hosts and bindings.
 #include "engine/call.h"
+#include "wire/escape.h"
 #include "wire/json.h"
 
 namespace lb {

@@ -2,6 +2,7 @@
 
 #include "engine/context.h"
 #include "engine/head_text.h"
+#include "wire/escape.h"
 
 namespace lb {
 

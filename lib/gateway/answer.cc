@@ -5,6 +5,7 @@
 #include "gateway/admin.h"
 #include "gateway/client.h"
 #include "wire/answer.h"
+#include "wire/escape.h"
 
 namespace lb {
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "wire/escape.h"
 #include "wire/json.h"
-#include "wire/scan.h"
 
 namespace lb {
 

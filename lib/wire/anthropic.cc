@@ -4,6 +4,7 @@
 #include <initializer_list>
 
 #include "base/text.h"
+#include "wire/escape.h"
 
 namespace lb {
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/text.h"
-#include "wire/scan.h"
+#include "wire/escape.h"
 
 namespace lb {
 

@@ -4,6 +4,7 @@
 #include <initializer_list>
 
 #include "base/text.h"
+#include "wire/escape.h"
 #include "wire/retry_after.h"
 
 namespace lb {

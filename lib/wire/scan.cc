@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "base/text.h"
+#include "wire/escape.h"
 #include "wire/quote.h"
 
 namespace lb {

@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "base/check.h"
-#include "wire/escape.h"
 
 namespace lb {
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cases/text.h"
+#include "wire/escape.h"
 #include "wire/openai.h"
 #include "wire/scan.h"
 

@@ -2,6 +2,7 @@
 // first choice. The verdict is within its bounds, the same twice, and does not hang on bytes behind the JSON; and lb's
 // own error bodies read back as what they say.
 #include "fuzz/field_lines.h"
+#include "wire/escape.h"
 #include "wire/json.h"
 #include "wire/openai.h"
 #include "wire/told_time.h"

@@ -8,6 +8,7 @@
 
 #include "fuzz/fuzz.h"
 #include "unit/wire/naive.h"
+#include "wire/escape.h"
 #include "wire/json.h"
 #include "wire/openai.h"
 

@@ -2,6 +2,7 @@
 // another name: however the body comes, each gets it whole, with nothing changed but the value of `model`.
 #include "fuzz/cmocka.h"
 #include "unit/engine/rig.h"
+#include "wire/escape.h"
 #include "wire/json.h"
 
 namespace lb::fuzz {

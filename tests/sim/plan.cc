@@ -156,9 +156,11 @@ void Draw::settings(policy::Settings& settings) {
   breaker.slow_start = Duration::from_ms(one_of<int64_t>(rng_, {0, 2000}));
   breaker.open = Duration::from_ms(one_of<int64_t>(rng_, {10, 5000}));
   if (rng_.below(4) == 0) breaker.slow = Duration::from_ms(200);
-  // When most of many calls meet a black hole, the budget lets some fail, and so it should.
-  if (plan_.promised) settings.budget = {-1, 0};
-  if (plan_.promised) return;
+  if (plan_.promised) {
+    // When most of many calls meet a black hole, the budget lets some fail, and so it should.
+    settings.budget = {-1, 0};
+    return;
+  }
   for (policy::Mark& mark : settings.health.marks)
     if (rng_.below(6) == 0) mark = static_cast<policy::Mark>(rng_.below(6));
   if (rng_.below(4) == 0) settings.budget = {0.05, 0.1};

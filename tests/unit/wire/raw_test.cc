@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "wire/escape.h"
+
 extern "C" {
 #include <cmocka.h>  // Last: its macros (fail) break the standard headers.
 }

@@ -11,6 +11,7 @@
 
 #include "base/rng.h"
 #include "naive.h"
+#include "wire/escape.h"
 
 extern "C" {
 #include <cmocka.h>  // Last: its macros (fail) break the standard headers.
