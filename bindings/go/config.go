@@ -28,6 +28,7 @@ type Dialect string
 const (
 	DialectOpenai    Dialect = "openai"
 	DialectAnthropic Dialect = "anthropic"
+	DialectGemini    Dialect = "gemini"
 )
 
 // Window is one of the constants below.
@@ -225,12 +226,11 @@ type Deployment struct {
 	// Base URL, with the path before `/chat/completions`: `https://api.openai.com/v1`. Needed for kind `http`.
 	URL string `json:"url,omitempty"`
 
-	// The API it speaks. `anthropic` serves `/v1/messages`, `openai` all else; the deployments of a route speak the
-	// same.
+	// The API it speaks. Calls in another are translated; in the same one bytes stay bytes.
 	Dialect Dialect `json:"dialect,omitempty"`
 
-	// Its API key, sent as `Authorization: Bearer`, or as `x-api-key` to `anthropic`. Callers' own keys are never sent
-	// upstream.
+	// Its API key, sent as `Authorization: Bearer`, as `x-api-key` to `anthropic`, as `x-goog-api-key` to `gemini`.
+	// Callers' own keys are never sent upstream.
 	Key *Secret `json:"key,omitempty"`
 
 	// Header fields added to each request, such as `api-key` or `openai-organization`.

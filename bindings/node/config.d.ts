@@ -17,7 +17,8 @@ export type Kind =
 
 export type Dialect =
   | "openai"
-  | "anthropic";
+  | "anthropic"
+  | "gemini";
 
 export type Window =
   | "sliding"
@@ -156,14 +157,11 @@ export interface Deployment {
   kind?: Kind;
   /** Base URL, with the path before `/chat/completions`: `https://api.openai.com/v1`. Needed for kind `http`. */
   url?: string;
-  /**
-   * The API it speaks. `anthropic` serves `/v1/messages`, `openai` all else; the deployments of a route speak the
-   * same.
-   */
+  /** The API it speaks. Calls in another are translated; in the same one bytes stay bytes. */
   dialect?: Dialect;
   /**
-   * Its API key, sent as `Authorization: Bearer`, or as `x-api-key` to `anthropic`. Callers' own keys are never
-   * sent upstream.
+   * Its API key, sent as `Authorization: Bearer`, as `x-api-key` to `anthropic`, as `x-goog-api-key` to `gemini`.
+   * Callers' own keys are never sent upstream.
    */
   key?: Secret;
   /** Header fields added to each request, such as `api-key` or `openai-organization`. */

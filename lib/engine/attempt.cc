@@ -76,7 +76,8 @@ bool Call::translate_request() {
     else
       body = read.error();
   }
-  if (translation_) body = translation_->request(*dialect_of(attempt_.operation), attempt_.as.empty() ? model_ : attempt_.as);
+  if (translation_)
+    body = translation_->request(*dialect_of(attempt_.operation), attempt_.as.empty() ? model_ : attempt_.as);
   if (body.ok()) {
     attempt_.body.append(Chunk::copy(body.value()));
     attempt_.body.finish();

@@ -67,7 +67,7 @@ class Generator {
     out.usage.output = 1 + rng_.below(100);
     // An answer of the Responses API always has these.
     if (any(Dialect::responses) || rng_.below(2)) out.usage.cached = rng_.below(20);
-    if (any(Dialect::responses)) out.usage.reasoning = out.usage.written = 0;
+    if (any(Dialect::responses)) out.usage.reasoning = 0;
     return out;
   }
 
@@ -94,9 +94,10 @@ class Generator {
     }
     out += "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"" +
            std::string(calls ? "tool_calls" : rng_.below(2) ? "stop" : "length") + "\"}]}\n\n";
-    std::string details = any(Dialect::responses) ? R"(,"prompt_tokens_details":{"cached_tokens":2,"cache_write_tokens":0},)"
-                                                    R"("completion_tokens_details":{"reasoning_tokens":0})"
-                                                  : "";
+    std::string details = any(Dialect::responses)
+                              ? R"(,"prompt_tokens_details":{"cached_tokens":2},)"
+                                R"("completion_tokens_details":{"reasoning_tokens":0})"
+                              : "";
     if (any(Dialect::responses) || rng_.below(2))
       out += "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":4" + details + "}}\n\n";
     return out + "data: [DONE]\n\n";

@@ -65,7 +65,7 @@ void what_to_write(void**) {
   assert_text(expected(row(Key::weight)), "a number from 0.001 to 1000");
   assert_text(expected(row(Key::model_tpm)), "an integer from 0 to 1000000000000");
   assert_text(expected(row(Key::commit_on)), "one of \"content\", \"head\"");
-  assert_text(expected(row(Key::deployment_dialect)), "one of \"openai\", \"anthropic\"");
+  assert_text(expected(row(Key::deployment_dialect)), "one of \"openai\", \"anthropic\", \"gemini\"");
   for (const Row& row_of : rows()) assert_false(expected(row_of).empty());
 }
 

@@ -64,7 +64,8 @@ void the_whole_request_is_awaited(void**) {
 
 void a_stream_is_translated_wherever_it_is_cut(void**) {
   std::string answer = kStreamHead;
-  for (const std::string& one : {delta("a"), std::string(": ping\n\n"), std::string("data: {bad\n\n"), delta("b"), finish()})
+  for (const std::string& one :
+       {delta("a"), std::string(": ping\n\n"), std::string("data: {bad\n\n"), delta("b"), finish()})
     answer += chunk(one);
   answer += "0\r\n\r\n";
   std::string expected;
@@ -86,7 +87,8 @@ void a_stream_is_translated_wherever_it_is_cut(void**) {
 
 void single_events_are_the_callers(void**) {
   Rig rig(1);
-  CallSpec call = asked(rig, R"({"model":"m","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"hi"}]})");
+  CallSpec call = asked(
+      rig, R"({"model":"m","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"hi"}]})");
   call.delivery = Delivery::events;
   rig.start(std::move(call));
   rig.up(1);
@@ -151,7 +153,8 @@ void a_route_may_mix_dialects(void**) {
 
 void what_cannot_be_said_goes_to_who_understands(void**) {
   constexpr std::string_view kAudio =
-      R"({"model":"m","messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"aa","format":"wav"}}]}]})";
+      R"({"model":"m","messages":[{"role":"user","content":[{"type":"input_audio",)"
+      R"("input_audio":{"data":"aa","format":"wav"}}]}]})";
   for (bool other : {true, false}) {
     Rig rig;
     rig.config->deployments[0].api = Api::anthropic;

@@ -180,7 +180,7 @@ void each_operation_has_its_reader(void**) {
     SseEvent event;
     std::string_view rest = text;
     assert_true(parser.next(rest, event));
-    bool openai = !lb::speaks_anthropic(operation);
+    bool openai = lb::api_of(operation) == lb::Api::openai;
     assert_true(answer.event(event) == (openai ? Sign::content : Sign::life));
     assert_true(answer.finished() == openai);
   }

@@ -39,7 +39,8 @@ void models_stand_in_paths(void**) {
   asked = asked_by("/v1/models/a:b:streamGenerateContent");
   assert_true(asked && asked->stream && asked->model == "a:b");
   assert_string_equal(operation_path(Operation::generate, "a b/c", false).c_str(), "/models/a%20b%2Fc:generateContent");
-  assert_string_equal(operation_path(Operation::generate, "m", true).c_str(), "/models/m:streamGenerateContent?alt=sse");
+  assert_string_equal(operation_path(Operation::generate, "m", true).c_str(),
+                      "/models/m:streamGenerateContent?alt=sse");
   asked = asked_by("/openai/deployments/gpt-4o/chat/completions");
   assert_true(asked && asked->operation == Operation::chat && asked->model == "gpt-4o" && !asked->in_path);
 }

@@ -203,6 +203,7 @@ impl Json for Kind {
 pub enum Dialect {
     Openai,
     Anthropic,
+    Gemini,
 }
 
 impl Json for Dialect {
@@ -210,6 +211,7 @@ impl Json for Dialect {
         match self {
             Dialect::Openai => "openai".write(out),
             Dialect::Anthropic => "anthropic".write(out),
+            Dialect::Gemini => "gemini".write(out),
         }
     }
 }
@@ -542,11 +544,10 @@ pub struct Deployment {
     /// Base URL, with the path before `/chat/completions`: `https://api.openai.com/v1`. Needed for kind
     /// `http`.
     pub url: Option<String>,
-    /// The API it speaks. `anthropic` serves `/v1/messages`, `openai` all else; the deployments of a route
-    /// speak the same.
+    /// The API it speaks. Calls in another are translated; in the same one bytes stay bytes.
     pub dialect: Option<Dialect>,
-    /// Its API key, sent as `Authorization: Bearer`, or as `x-api-key` to `anthropic`. Callers' own keys
-    /// are never sent upstream.
+    /// Its API key, sent as `Authorization: Bearer`, as `x-api-key` to `anthropic`, as `x-goog-api-key` to
+    /// `gemini`. Callers' own keys are never sent upstream.
     pub key: Option<Secret>,
     /// Header fields added to each request, such as `api-key` or `openai-organization`.
     pub headers: BTreeMap<String, Secret>,
