@@ -162,7 +162,7 @@ type Price struct {
 
 // Model: Settings of one model on this deployment.
 type Model struct {
-	// The name the upstream knows it by. The same name by default.
+	// The name the upstream knows it by. The same name by default; of a pattern, the one that was asked for.
 	As string `json:"as,omitempty"`
 
 	// Requests a minute; 0: no limit, since only you know your quota. [requests/min]
@@ -237,7 +237,7 @@ type Deployment struct {
 	Headers map[string]Secret `json:"headers,omitempty"`
 
 	// The models it serves: a list of names, or a map from name to settings. Without it: every model, by the name it
-	// was asked for.
+	// was asked for. A name may be a pattern, `gpt-4*`: all that fit it, by the name they were asked for.
 	Models map[string]Model `json:"models,omitempty"`
 
 	// Requests a minute; 0: no limit, since only you know your quota. [requests/min]
@@ -346,7 +346,8 @@ type Hedge struct {
 
 // Route: One model's route.
 type Route struct {
-	// The model that callers ask for; `*` stands for all that no other route names.
+	// The model that callers ask for, or a pattern, `gpt-4*`: the first that fits a model without a route of its own;
+	// `*` stands for all that no other route takes.
 	Model string `json:"model"`
 
 	// Deployments by preference: a call goes to a later tier when none of the earlier may take it. Without it: one tier

@@ -108,7 +108,7 @@ export interface Price {
 
 /** Settings of one model on this deployment. */
 export interface Model {
-  /** The name the upstream knows it by. The same name by default. */
+  /** The name the upstream knows it by. The same name by default; of a pattern, the one that was asked for. */
   as?: string;
   /** Requests a minute; 0: no limit, since only you know your quota. [requests/min] */
   rpm?: number;
@@ -168,7 +168,7 @@ export interface Deployment {
   headers?: Record<string, Secret>;
   /**
    * The models it serves: a list of names, or a map from name to settings. Without it: every model, by the name
-   * it was asked for.
+   * it was asked for. A name may be a pattern, `gpt-4*`: all that fit it, by the name they were asked for.
    */
   models?: string[] | Record<string, Model>;
   /** Requests a minute; 0: no limit, since only you know your quota. [requests/min] */
@@ -272,7 +272,10 @@ export interface Hedge {
 
 /** One model's route. */
 export interface Route {
-  /** The model that callers ask for; `*` stands for all that no other route names. */
+  /**
+   * The model that callers ask for, or a pattern, `gpt-4*`: the first that fits a model without a route of its
+   * own; `*` stands for all that no other route takes.
+   */
   model: string;
   /**
    * Deployments by preference: a call goes to a later tier when none of the earlier may take it. Without it: one

@@ -150,7 +150,7 @@ Problem Reader::models(const Place& place, JsonView view, Deployment& out) {
     if (!names.insert(view.is_array() ? entry.string() : entry.key()).second)
       return here.error("is there twice; leave out one");
     model.as = read_string(entry, Key::model_as);
-    if (model.as.empty()) model.as = model.name;
+    if (model.as.empty() && !is_model_pattern(model.name)) model.as = model.name;
     model.limits = read_limits(entry, Key::model_rpm, preset);
     model.price = read_price(member(entry, Key::price));
     out.models.push_back(std::move(model));

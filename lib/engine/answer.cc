@@ -264,13 +264,13 @@ void Call::judge_error(bool whole) {
 // The context is too long for this model, and the route names a larger one: the call goes on there.
 bool Call::go_larger() {
   const Route* larger = route_config().larger.empty() ? nullptr : world_->config->find_route(route_config().larger);
-  if (!larger || larger_used_ || !body_.replayable()) return false;
+  if (!larger || !larger_.empty() || !body_.replayable()) return false;
   drop_rival();
   held_.clear();
   last_.reset();
   close_attempt(Took::answer);
+  larger_ = route_config().larger;
   route_index_ = static_cast<size_t>(larger - world_->config->routes.data());
-  larger_used_ = true;
   tried_.clear();
   dispatch();
   return true;

@@ -34,8 +34,8 @@ void Call::start_attempt(policy::TargetIndex index, Start how) {
   attempt_.serial = ++serials_;
   attempt_.target = index;
   attempt_.started = context_.now;
-  // The body names model_; a target without a name of its own takes that of the route, unless it takes any.
-  attempt_.as = !target.as.empty() ? target.as : larger_used_ ? route_config().model : "";
+  // The body names model_; a target without a name of its own takes any.
+  attempt_.as = !target.as.empty() ? target.as : larger_;
   if (attempt_.as == model_) attempt_.as.clear();
   policy::Ask asked = ask();
   if (attempt_.hedge) asked.affinity = 0;  // The session stays where it is: that is where its cache will be.

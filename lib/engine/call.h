@@ -259,7 +259,7 @@ class Call {
 
   std::shared_ptr<World> world_;
   size_t route_index_ = 0;
-  bool larger_used_ = false;     // It goes on with the larger model by now.
+  std::string larger_;           // The model that it goes on with by now, because its own was too small; "" not so.
   bool routed_ = false;
   bool needs_whole_ = false;     // Some target needs the request translated, for which all of it has to be here.
   std::unique_ptr<Translation> translation_;

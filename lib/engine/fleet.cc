@@ -152,10 +152,10 @@ policy::TargetIndex Fleet::place_target(Placing& placing, uint32_t index, std::s
   const Deployment& deployment = placing.config->deployments[index];
   UpstreamIndex upstream = placing.world.upstreams[index];
   const ModelConfig* entry = deployment.find_model(model);
-  std::string key = deployment.models.empty() ? "*" : std::string(model);
+  std::string key = entry ? entry->name : "*";
   std::string identity = upstreams_[upstream]->identity + '\n' + key;
   auto [known, first] = placing.placed.try_emplace(identity, policy::kNoTarget);
-  if (!first) return known->second;  // In several routes: those of a deployment that takes every model.
+  if (!first) return known->second;  // In several routes: of a deployment that takes every model, or those of a pattern.
   size_t place = placing.targets.take(targets_, identity, [](const Target&, size_t) { return 0; });
   if (place == targets_.size()) {
     targets_.emplace_back();
@@ -173,7 +173,8 @@ policy::TargetIndex Fleet::place_target(Placing& placing, uint32_t index, std::s
   balancer_.set_target(known->second, target_spec(placing, index, entry), fresh);
   placing.world.targets.push_back(known->second);
   placing.world.named.resize(std::max(placing.world.named.size(), place + 1));
-  placing.world.named[place] = {&deployment, upstreams_[upstream]->url.c_str(), entry ? entry->as.c_str() : nullptr};
+  const char* as = entry && !entry->as.empty() ? entry->as.c_str() : nullptr;
+  placing.world.named[place] = {&deployment, upstreams_[upstream]->url.c_str(), as};
   return known->second;
 }
 
@@ -210,8 +211,10 @@ void Fleet::count_sharers(Placing& placing) const {
     for (const std::vector<uint32_t>& tier : route.tiers) {
       for (uint32_t index : tier) {
         const Deployment& deployment = placing.config->deployments[index];
-        // Of a deployment that takes every model there is one target for all of them.
-        if (deployment.models.empty() && !placing.placed.try_emplace(deployment.name, 0).second) continue;
+        // Of a deployment that takes every model, and of a pattern, there is one target for all of them.
+        const ModelConfig* entry = deployment.find_model(route.model);
+        std::string target = deployment.name + '\n' + (entry ? entry->name : "*");
+        if (!placing.placed.try_emplace(std::move(target), 0).second) continue;
         placing.sharers[key_identity(deployment)]++;
         placing.sharers[endpoint_identity(deployment)]++;
       }
@@ -332,7 +335,7 @@ bool Fleet::mark(std::string_view deployment, std::string_view model, Duration l
   bool found = false;
   for (policy::TargetIndex index : world_->targets) {
     const Target& target = *targets_[index];
-    bool fits = model.empty() || target.model == model || target.model == "*";
+    bool fits = model.empty() || fits_pattern(target.model, model);
     if (!fits || upstreams_[target.upstream]->deployment->name != deployment) continue;
     found = true;
     length > Duration::zero() ? balancer_.mark_down(index, length, now) : balancer_.mark_up(index);

@@ -41,7 +41,7 @@ struct Upstream {
 struct Target {
   std::string identity;
   UpstreamIndex upstream = 0;
-  std::string model;  // "*" for a deployment that takes every model.
+  std::string model;  // Or a pattern; "*" for a deployment that takes every model.
   std::string as;     // What the upstream calls it; "" as asked for.
   ErrorClass cooled_by = ErrorClass::none;  // Why it is out, while it is.
   bool live = false;

@@ -16,19 +16,21 @@ void write_model(JsonWriter& json, std::string_view id) {
   json.key("created").value(uint64_t{0}).key("owned_by").value("lb").end_object();
 }
 
-// A route for "*" names no model that could be listed.
+// Patterns name no model.
+bool is_listed(const Route& route) { return route.model.find('*') == route.model.npos; }
+
 std::string models_body(const Config& config) {
   JsonWriter json;
   json.begin_object().key("object").value("list").key("data").begin_array();
   for (const Route& route : config.routes)
-    if (route.model != "*") write_model(json, route.model);
+    if (is_listed(route)) write_model(json, route.model);
   json.end_array().end_object();
   return json.take();
 }
 
 std::optional<Document> model_document(const Config& config, std::string_view id) {
   for (const Route& route : config.routes) {
-    if (route.model != id || id == "*") continue;
+    if (route.model != id || !is_listed(route)) continue;
     JsonWriter json;
     write_model(json, id);
     return Document{200, kJson, json.take()};

@@ -38,6 +38,17 @@ void written_routes_come_first(void**) {
   assert_text(routes_of(three + "routes: [{model: x}]"), "x:[c] m:[ac] n:[abc] o:[bc] *:[c] ");
 }
 
+void patterns_have_routes(void**) {
+  std::string some =
+      "deployments: [{name: a, kind: echo, models: [m-1]}, {name: b, kind: echo, models: ['m-*', 'x*y']}, "
+      "{name: c, kind: echo}]\n";
+  assert_text(routes_of(some), "m-1:[abc] m-*:[bc] x*y:[bc] *:[c] ");
+  assert_text(routes_of(some + "routes: [{model: 'm-*', tiers: [[c], [b]]}, {model: m-2}]"),
+              "m-*:[c][b] m-2:[bc] m-1:[abc] x*y:[bc] *:[c] ");
+  assert_text(refusal(some + "routes: [{model: 'm*', tiers: [[b]]}]"),
+              "/routes/0/tiers/0/0: \"b\" does not serve \"m*\"; add it to its models, or take it out here");
+}
+
 void tiers_keep_their_order(void**) {
   std::string three = kThree;
   assert_text(routes_of(three + "routes: [{model: n, tiers: [[c, a], [b]]}]").substr(0, 10), "n:[ca][b] ");
@@ -79,6 +90,7 @@ int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(lb::models_have_routes),
       cmocka_unit_test(lb::written_routes_come_first),
+      cmocka_unit_test(lb::patterns_have_routes),
       cmocka_unit_test(lb::tiers_keep_their_order),
       cmocka_unit_test(lb::routes_are_bounded),
       cmocka_unit_test(lb::a_route_may_mix_dialects),

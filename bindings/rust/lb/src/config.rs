@@ -464,7 +464,8 @@ impl Json for Price {
 /// Settings of one model on this deployment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Model {
-    /// The name the upstream knows it by. The same name by default.
+    /// The name the upstream knows it by. The same name by default; of a pattern, the one that was asked
+    /// for.
     pub r#as: Option<String>,
     /// Requests a minute; 0: no limit, since only you know your quota. \[requests/min]
     pub rpm: Option<u64>,
@@ -552,7 +553,8 @@ pub struct Deployment {
     /// Header fields added to each request, such as `api-key` or `openai-organization`.
     pub headers: BTreeMap<String, Secret>,
     /// The models it serves: a list of names, or a map from name to settings. Without it: every model, by
-    /// the name it was asked for.
+    /// the name it was asked for. A name may be a pattern, `gpt-4*`: all that fit it, by the name they were
+    /// asked for.
     pub models: BTreeMap<String, Model>,
     /// Requests a minute; 0: no limit, since only you know your quota. \[requests/min]
     pub rpm: Option<u64>,
@@ -687,7 +689,8 @@ impl Json for Hedge {
 /// One model's route.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Route {
-    /// The model that callers ask for; `*` stands for all that no other route names.
+    /// The model that callers ask for, or a pattern, `gpt-4*`: the first that fits a model without a route
+    /// of its own; `*` stands for all that no other route takes.
     pub model: String,
     /// Deployments by preference: a call goes to a later tier when none of the earlier may take it. Without
     /// it: one tier of all that serve the model.
