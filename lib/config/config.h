@@ -13,6 +13,7 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "config/vendor.h"
 #include "policy/facts.h"
 #include "policy/settings.h"
 #include "wire/error_class.h"
@@ -61,7 +62,7 @@ struct Timeouts {
 
 struct ModelConfig {
   std::string name;       // As callers ask for it; or a pattern, see is_model_pattern.
-  std::string as;         // As the upstream knows it; equal to `name` by default. "" of a pattern: as it was asked for.
+  std::string as;         // As the upstream knows it; equal to `name` by default. "" of a pattern: as asked for.
   policy::ScopeSpec limits;
   policy::Price price;
 };
@@ -69,7 +70,10 @@ struct ModelConfig {
 struct Deployment {
   std::string name;
   DeploymentKind kind = DeploymentKind::http;
-  Api api = Api::openai;  // Key `dialect`.
+  const Vendor* vendor = &vendor_other();
+  Api api = Api::openai;            // Key `dialect`.
+  Operations lacks = vendor_other().lacks;  // What of its API it does not have.
+  std::string api_version;          // Azure's classic API; "" it has none.
   Url url;
   std::string key;                  // The secret itself; "" none. Never printed.
   std::vector<HeaderPair> headers;  // Added to each request.
@@ -96,8 +100,8 @@ struct Deployment {
   bool serves(std::string_view model) const { return models.empty() || find_model(model); }
 };
 
-// "gpt-4*": the names that it fits, where each "*" stands for any text. Patterns name models as others do; what they fit
-// is asked for upstream by the caller's name.
+// "gpt-4*": the names that it fits, where each "*" stands for any text. Patterns name models as others do; what they
+// fit is asked for upstream by the caller's name.
 bool is_model_pattern(std::string_view name);
 bool fits_pattern(std::string_view pattern, std::string_view model);
 

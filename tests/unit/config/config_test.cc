@@ -212,7 +212,8 @@ void a_route_is_found(void**) {
 }
 
 void a_pattern_fits(void**) {
-  auto config = taken("deployments: [{name: a, kind: echo, models: [gpt-4, 'gpt-4*', 'gpt-*']}, {name: b, kind: echo}]");
+  auto config =
+      taken("deployments: [{name: a, kind: echo, models: [gpt-4, 'gpt-4*', 'gpt-*']}, {name: b, kind: echo}]");
   assert_text(config->find_route("gpt-4")->model, "gpt-4");
   assert_text(config->find_route("gpt-4o")->model, "gpt-4*");
   assert_text(config->find_route("gpt-")->model, "gpt-*");
