@@ -139,6 +139,22 @@ void gemini_embeds_at_openai(void**) {
   assert_string_equal(rig.body.c_str(), R"({"embedding":{"values":[1,2]}})");
 }
 
+// Gemini refuses a batch whose members name another model than the path.
+void a_batch_is_asked_for_by_the_targets_name(void**) {
+  Rig rig(1);
+  use(rig, Api::gemini);
+  rig.config->deployments[0].models[0].as = "x";
+  rig.start(asked(rig, "/v1beta/models/m:batchEmbedContents",
+                  R"({"requests":[{"model":"models/m","taskType":"A","content":{"parts":[{"text":"model"}]}},)"
+                  R"({"content":{},"model": "models/m"}], "model":1})"));
+  rig.up(1);
+  assert_true(sent(rig, 1).starts_with("POST /v1/models/x:batchEmbedContents HTTP/1.1\r\n"));
+  assert_string_equal(sent_body(rig, 1).c_str(),
+                      R"({"requests":[{"model":"models/x","taskType":"A","content":{"parts":[{"text":"model"}]}},)"
+                      R"({"content":{},"model": "models/x"}], "model":1})");
+  assert_int_equal(sent_body(rig, 1).size(), sent_length(rig, 1));
+}
+
 constexpr std::string_view kCount = R"({"model":"m","messages":[{"role":"user","content":"How many are these?"}]})";
 
 void tokens_are_counted_upstream(void**) {
@@ -378,6 +394,7 @@ int main() {
       cmocka_unit_test(too_few_vectors_are_no_answer),
       cmocka_unit_test(those_that_lack_it_are_left_out),
       cmocka_unit_test(gemini_embeds_at_openai),
+      cmocka_unit_test(a_batch_is_asked_for_by_the_targets_name),
       cmocka_unit_test(tokens_are_counted_upstream),
       cmocka_unit_test(a_count_passes),
       cmocka_unit_test(tokens_are_counted_here_where_nobody_can),
