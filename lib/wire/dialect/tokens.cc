@@ -32,14 +32,14 @@ constexpr Range kRanges[] = {
     {0x250, 6},     // Latin letters with accents.
     {0x370, 8},     // Phonetic letters, combining accents.
     {0x530, 4},     // Greek, Cyrillic.
-    {0x590, 8},     // Armenian.
+    {0x590, 9},     // Armenian.
     {0x700, 5},     // Hebrew, Arabic.
     {0x900, 8},     // Syriac, Thaana, N'Ko.
     {0xe00, 8},     // The scripts of India.
     {0xf00, 9},     // Thai, Lao.
     {0x1e00, 12},
     {0x1f00, 8},    // More Latin letters: Vietnamese.
-    {0x2000, 12},
+    {0x2010, 12},
     {0x2070, 4},    // Dashes, quotation marks.
     {0x3000, 12},
     {0x3400, 6},    // Kana, and the punctuation of East Asia.
@@ -99,12 +99,14 @@ class Estimate {
     quarters_of_words_ += (size + 3) / 4;
   }
 
-  // A space belongs to the word behind it, but seldom to one that is not in ASCII. Of long runs a token takes sixteen.
+  // A space belongs to the word behind it, but not to a number, and seldom to a word that is not in ASCII. Of long runs
+  // a token takes sixteen.
   void space(std::string_view rest) {
     char c = rest[0];
     size_t size = run(rest, [&](char next) { return next == c; });
     if (c != ' ' || size > 1) tokens_ += 1 + (size - 1) / 16;
-    if (c == ' ' && size < rest.size() && !is_ascii(rest[size])) tokens_++;
+    char next = size < rest.size() ? rest[size] : 'a';
+    if (c == ' ' && (is_digit(next) || !is_ascii(next))) tokens_++;
   }
 
   void other(std::string_view rest) {

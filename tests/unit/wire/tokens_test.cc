@@ -107,6 +107,7 @@ void estimates(void**) {
   assert_int_equal(estimate_tokens("getHTTPHeader"), 2 + 5);     // get, HTTPHeader.
   assert_int_equal(estimate_tokens("the Danube and its banks"), 1 + 2 + 1 + 1 + 2);  // English.
   assert_int_equal(estimate_tokens("12345"), 3);
+  assert_int_equal(estimate_tokens("a 1"), 3);
   assert_int_equal(estimate_tokens("a b\n\n\nc" ), 3 + 1);
   assert_int_equal(estimate_tokens("{\"a\":1}"), 7);
   assert_int_equal(estimate_tokens(std::string(32, ' ')), 2);
