@@ -1,6 +1,6 @@
 // lb_tokens RANKS ENCODING: what lb counts, for tests/tokens/run. Each line of the input is a JSON object, and gets one
-// back: {"text": T} the tokens by ranks and by estimate; {"anthropic": REQUEST} the same of a whole request; {"time": T}
-// how many millions of its bytes are counted by ranks in a second.
+// back: {"text": T} the tokens by ranks and by estimate; {"anthropic": REQUEST} the same of a request; {"time": T} how
+// many millions of its bytes are counted by ranks in a second.
 #include <chrono>
 #include <cstdio>
 #include <string>
