@@ -32,7 +32,7 @@ constexpr Range kRanges[] = {
     {0x250, 6},     // Latin letters with accents.
     {0x370, 8},     // Phonetic letters, combining accents.
     {0x530, 4},     // Greek, Cyrillic.
-    {0x590, 9},     // Armenian.
+    {0x590, 8},     // Armenian.
     {0x700, 5},     // Hebrew, Arabic.
     {0x900, 8},     // Syriac, Thaana, N'Ko.
     {0xe00, 8},     // The scripts of India.
@@ -40,7 +40,7 @@ constexpr Range kRanges[] = {
     {0x1e00, 12},
     {0x1f00, 8},    // More Latin letters: Vietnamese.
     {0x2010, 12},
-    {0x2070, 4},    // Dashes, quotation marks.
+    {0x2020, 4},    // Dashes, quotation marks.
     {0x3000, 12},
     {0x3400, 6},    // Kana, and the punctuation of East Asia.
     {0x4e00, 12},
