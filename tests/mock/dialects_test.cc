@@ -260,6 +260,28 @@ void faults_of_streams(void**) {
   }
 }
 
+// Signs of life, each where its dialect may have one; what was said is whole.
+void paced(void**) {
+  Mock up(R"({"tokens":3,"event_gap_ms":20,"ping_ms":3})");
+  for (const Way& way : kWays) {
+    const Answer answer = ask(up, way, true);
+    const bool pings = way.dialect == Dialect::anthropic;
+    assert_true(answer.count(pings ? "event: ping\ndata: {\"type\": \"ping\"}\n\n" : ": ping\n\n") > (pings ? 2 : 1));
+    same(way, read_stream(way, answer).line(), "{}mock: a mock");
+  }
+  const Answer array = call(up, body_of(kWays[3], true), "/v1beta/models/m:streamGenerateContent");
+  assert_true(array.has("\n\n") && lb::Raw::parse(array.body).ok());
+}
+
+// The whole of a large body is read where tools are to be called.
+void tools_behind_a_long_text(void**) {
+  Mock up(R"({"tokens":0,"tool_calls":1})");
+  for (const Way& way : kWays) {
+    const std::string body = replaced(body_of(way, false, way.tools), "\"hi\"", '"' + std::string(300'000, 'x') + '"');
+    assert_int_equal(read_plain(way, call(up, body, way.plain, kVersion)).calls.size(), 1);
+  }
+}
+
 // The envelope is read as lb reads it to decide what to do.
 void errors(void**) {
   using lb::ErrorClass;
@@ -366,6 +388,8 @@ int main() {
       cmocka_unit_test(fragments_take_turns_in_a_chat_only),
       cmocka_unit_test(stream_as_an_array),
       cmocka_unit_test(faults_of_streams),
+      cmocka_unit_test(paced),
+      cmocka_unit_test(tools_behind_a_long_text),
       cmocka_unit_test(errors),
       cmocka_unit_test(keys),
       cmocka_unit_test(models_in_paths),
