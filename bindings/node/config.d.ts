@@ -15,10 +15,31 @@ export type Kind =
   | "http"
   | "echo";
 
+export type Vendor =
+  | "other"
+  | "openai"
+  | "azure"
+  | "deepseek"
+  | "zhipu"
+  | "siliconflow"
+  | "groq"
+  | "mistral"
+  | "openrouter"
+  | "ollama"
+  | "vllm"
+  | "anthropic"
+  | "gemini";
+
 export type Dialect =
   | "openai"
   | "anthropic"
   | "gemini";
+
+export type Without =
+  | "completions"
+  | "embeddings"
+  | "responses"
+  | "count_tokens";
 
 export type Window =
   | "sliding"
@@ -108,7 +129,7 @@ export interface Price {
 
 /** Settings of one model on this deployment. */
 export interface Model {
-  /** The name the upstream knows it by. The same name by default. */
+  /** The name the upstream knows it by. The same name by default; of a pattern, the one that was asked for. */
   as?: string;
   /** Requests a minute; 0: no limit, since only you know your quota. [requests/min] */
   rpm?: number;
@@ -155,20 +176,32 @@ export interface Deployment {
   name: string;
   /** `echo` answers in the process, without a socket: for tests. */
   kind?: Kind;
-  /** Base URL, with the path before `/chat/completions`: `https://api.openai.com/v1`. Needed for kind `http`. */
+  /** Whose it is: gives `url` and `dialect` where they are not written, and what is peculiar to it. */
+  vendor?: Vendor;
+  /**
+   * Base URL, with the path before `/chat/completions`: `https://api.openai.com/v1`. Needed for kind `http`,
+   * unless the vendor has one for all.
+   */
   url?: string;
-  /** The API it speaks. Calls in another are translated; in the same one bytes stay bytes. */
+  /** The API it speaks, by default the vendor's. Calls in another are translated; in the same one bytes stay bytes. */
   dialect?: Dialect;
   /**
-   * Its API key, sent as `Authorization: Bearer`, as `x-api-key` to `anthropic`, as `x-goog-api-key` to `gemini`.
-   * Callers' own keys are never sent upstream.
+   * What of its API it does not have. Calls of /v1/responses are then translated to chat, tokens estimated, and
+   * others go elsewhere.
+   */
+  without?: Without[];
+  /** Azure's classic API: `2024-10-21`. `url` ends with `/openai` then; the path names the deployment. */
+  api_version?: string;
+  /**
+   * Its API key, sent as `Authorization: Bearer`, as `x-api-key` to `anthropic`, as `x-goog-api-key` to `gemini`,
+   * as `api-key` to the vendor `azure`. Callers' own keys are never sent upstream.
    */
   key?: Secret;
   /** Header fields added to each request, such as `api-key` or `openai-organization`. */
   headers?: Record<string, Secret>;
   /**
    * The models it serves: a list of names, or a map from name to settings. Without it: every model, by the name
-   * it was asked for.
+   * it was asked for. A name may be a pattern, `gpt-4*`: all that fit it, by the name they were asked for.
    */
   models?: string[] | Record<string, Model>;
   /** Requests a minute; 0: no limit, since only you know your quota. [requests/min] */
@@ -272,7 +305,10 @@ export interface Hedge {
 
 /** One model's route. */
 export interface Route {
-  /** The model that callers ask for; `*` stands for all that no other route names. */
+  /**
+   * The model that callers ask for, or a pattern, `gpt-4*`: the first that fits a model without a route of its
+   * own; `*` stands for all that no other route takes.
+   */
   model: string;
   /**
    * Deployments by preference: a call goes to a later tier when none of the earlier may take it. Without it: one

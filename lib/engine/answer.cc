@@ -78,7 +78,7 @@ void Call::on_head(Link& link) {
   events_ = form == Answer::Form::events;
   attempt_.answer.emplace(form, attempt_.operation);
   if (attempt_.translated && events_)
-    attempt_.stream = std::make_unique<StreamTranslator>(*dialect_of(attempt_.operation), translation_->caller(),
+    attempt_.stream = std::make_unique<StreamTranslator>(dialect_of(attempt_.operation), translation_->caller(),
                                                          how_to_answer());
   // An answer that is translated as a whole may still turn out to be none.
   bool whole = delivery_ == Delivery::whole || (attempt_.translated && !events_);
@@ -168,15 +168,20 @@ WriteAnswer Call::how_to_answer() const {
   return translation_->how(model_, request_id_, context_.options.unix_time_s ? context_.options.unix_time_s() : 0);
 }
 
-// A whole success, in the caller's dialect. False: it is no answer of its own dialect.
+// A whole success, in the caller's dialect. False: it is no answer of its own dialect, or only a part of what is asked.
 bool Call::translate_answer() {
   std::string body = held_.to_string();
-  Result<std::string> answer = translation_->answer(*dialect_of(attempt_.operation), body, how_to_answer());
+  Result<std::optional<std::string>> answer = translation_->answer(attempt_.operation, body, how_to_answer());
   if (!answer.ok()) {
     fail(ErrorClass::broken, "the answer cannot be read: " + answer.error().message);
     return false;
   }
-  held_ = Chain(Chunk::copy(answer.value()));
+  held_.clear();
+  if (!answer.value()) {
+    next_part();
+    return false;
+  }
+  held_.push(Chunk::copy(*answer.value()));
   return true;
 }
 
@@ -235,7 +240,7 @@ void Call::judge_error(bool whole) {
   std::string said = facts.message.empty() ? "answered " + std::to_string(attempt_.status) : facts.message;
   failure_ = {facts.what, served_by_ + ": " + said};
   events_ = false;
-  if (facts.what == ErrorClass::context_length && go_larger()) return;
+  if (facts.what == ErrorClass::context_length && !counting() && go_larger()) return;
   bool other = rival_ && judgement.outcome() != policy::Outcome::caller_fault;
   bool goes_on = other || may_go_on(judgement);
   bool readable = Answer::form_of(attempt_.head.get("content-type")) != Answer::Form::other ||
@@ -256,6 +261,7 @@ void Call::judge_error(bool whole) {
     last_ = LastAnswer{std::move(attempt_.head), attempt_.status, std::move(held_), attempt_.target};
   held_.clear();
   close_attempt(Took::answer);
+  if (counting()) return count_failed();
   if (other) return take_over();
   // The attempt is settled by now, so that the shortest wait counts what this answer has shown.
   goes_on ? dispatch() : give_up(Status::NO_UPSTREAM);
@@ -264,14 +270,14 @@ void Call::judge_error(bool whole) {
 // The context is too long for this model, and the route names a larger one: the call goes on there.
 bool Call::go_larger() {
   const Route* larger = route_config().larger.empty() ? nullptr : world_->config->find_route(route_config().larger);
-  if (!larger || larger_used_ || !body_.replayable()) return false;
+  if (!larger || !larger_.empty() || !body_.replayable()) return false;
   drop_rival();
   held_.clear();
   last_.reset();
   close_attempt(Took::answer);
+  larger_ = route_config().larger;
   route_index_ = static_cast<size_t>(larger - world_->config->routes.data());
-  larger_used_ = true;
-  tried_.clear();
+  leave_out_unable();
   dispatch();
   return true;
 }
@@ -316,6 +322,7 @@ void Call::commit() {
   if (hedged_ && attempt_.serial) context_.text.append("x-lb-hedged: ").append(attempt_.hedge ? "won\r\n" : "lost\r\n");
   if (attempt_.translated && !translation_->losses().empty())
     context_.text.append("x-lb-lossy: ").append(translation_->losses().text()).append("\r\n");
+  if (!counted_.empty()) context_.text.append("x-lb-token-count: ").append(counted_).append("\r\n");
   if (!trace_.empty()) context_.text.append("x-lb-trace: ").append(trace_).append("]\r\n");
   event.data = Chunk::copy(context_.text);
   // No other attempt will need them; a stream may go on for minutes, and they were a quarter of what it holds.
@@ -328,7 +335,7 @@ void Call::commit() {
   if (attempt_.serial && !attempt_.error) {
     attempt_.ended.first_content = context_.now - attempt_.started;
     context_.fleet.target(attempt_.target).meter.first_byte.record(*attempt_.ended.first_content);
-    plan().hedges.observe(plan().hedge, streams(), *attempt_.ended.first_content);
+    if (!counting()) plan().hedges.observe(plan().hedge, streams(), *attempt_.ended.first_content);
   }
   if (!attempt_.serial || attempt_.request_done) drop_body();
   set_phase(Phase::relaying, attempt_.serial ? context_.now + deployment().timeouts.idle
@@ -423,6 +430,7 @@ void Call::finish_answer() {
     // Its head has gone out as a success: the route commits by the head.
     if (answer.failed()) return broken(Status::BROKEN, "the upstream reported an error within a success");
     usage_ = answer.usage();
+    if (counting()) context_.fleet.upstream(target.upstream).count_failures = 0;
     target.meter.ok++;
     target.meter.tokens_in += usage_.input.value_or(0);
     target.meter.tokens_out += usage_.output.value_or(0);
