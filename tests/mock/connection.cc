@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "mock/errors.h"
+#include "mock/models.h"
 #include "mock/server.h"
 #include "mock/text.h"
 
@@ -206,16 +207,16 @@ void Connection::answer_other(Endpoint endpoint, bool last) {
   uint32_t status = 200;
   std::string_view type = "application/json";
   const bool listing = endpoint == Endpoint::models || endpoint == Endpoint::model;
-  if (listing && !server_.script().admits(fields_)) {
-    status = 401;
-    add_error(Voice::openai, status, {}, "Incorrect API key provided (mock).", {}, &body);
+  const Voice voice = listing ? voice_of_list(path_, fields_) : Voice::openai;
+  if (listing && !server_.script().admits(path_, fields_)) {
+    add_error(voice, status = 401, {}, "Incorrect API key provided (mock).", {}, &body);
   } else if (endpoint == Endpoint::models) {
-    add_models(behaviour, &body);
+    add_models(voice, behaviour.models, &body);
   } else if (endpoint == Endpoint::model) {
-    const std::string name = path_.substr(path_.find("/models/") + 8);
-    const bool there = std::find(behaviour.models.begin(), behaviour.models.end(), name) != behaviour.models.end();
-    if (there) add_model(name, &body);
-    else add_error(Voice::openai, status = 404, {}, "The model does not exist (mock).", {}, &body);
+    const std::string_view name = std::string_view(path_).substr(path_.find("/models/") + 8);
+    const auto found = std::find(behaviour.models.begin(), behaviour.models.end(), name.substr(0, name.find('?')));
+    if (found != behaviour.models.end()) add_model(voice, *found, &body);
+    else add_error(voice, status = 404, {}, "The model does not exist (mock).", {}, &body);
   } else if (endpoint == Endpoint::journal) {
     body = server_.journal_text();
   } else if (endpoint == Endpoint::control) {

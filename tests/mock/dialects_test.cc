@@ -342,6 +342,24 @@ void models_in_paths(void**) {
   assert_true(call(up, kPlain, "/openai/deployments/d/chat/completions?api-version=1").has(R"("model":"d")"));
 }
 
+void lists_of_models(void**) {
+  Mock up(R"({"models":["a","b"],"key":"k"})");
+  const auto seen = [&](const std::string& path, const std::string& headers) {
+    Client client(up.port());
+    client.send("GET " + path + " HTTP/1.1\r\nHost: m\r\n" + headers + "\r\n");
+    return client.read();
+  };
+  const std::string version = kVersion, key = "x-api-key: k\r\n";
+  const Answer anthropic = seen("/v1/models?limit=9", version + key);
+  assert_true(anthropic.has(R"({"data":[{"type":"model","id":"a",)"));
+  assert_true(anthropic.has(R"("has_more":false,"first_id":"a","last_id":"b"})"));
+  assert_true(seen("/v1beta/models?key=k", "").has(R"({"models":[{"name":"models/a",)"));
+  assert_true(seen("/v1beta/models/b?key=k", "").body.starts_with(R"({"name":"models/b",)"));
+  assert_true(seen("/v1/models", key).has(R"({"object":"list","data":[{"id":"a",)"));
+  assert_true(seen("/v1beta/models", "").has(R"("status":"UNAUTHENTICATED")"));
+  assert_true(seen("/v1/models/c", version + key).has(R"("type":"not_found_error")"));
+}
+
 void counts(void**) {
   Mock up("{}");
   const std::pair<Dialect, const char*> ways[] = {{Dialect::responses, "/v1/responses/input_tokens"},
@@ -393,6 +411,7 @@ int main() {
       cmocka_unit_test(errors),
       cmocka_unit_test(keys),
       cmocka_unit_test(models_in_paths),
+      cmocka_unit_test(lists_of_models),
       cmocka_unit_test(counts),
       cmocka_unit_test(embeddings),
   };

@@ -22,7 +22,8 @@ constexpr char kHelp[] =
  Who answers, and what
   name              "mock"; in the text of answers and in the header x-mock-name
   seed              1; of all that is random
-  models            ["mock-model"]; what GET */models lists
+  models            ["mock-model"]; what GET */models lists: as Gemini if the path has /v1beta/, as Anthropic if there
+                    is the header anthropic-version
   only_models       false; true: 404 for a model that is not listed
   key               none; 401 for calls without it (as a bearer, api-key, x-api-key, x-goog-api-key, or ?key=)
   tokens            16; content events of a stream, words of an answer

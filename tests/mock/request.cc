@@ -44,16 +44,6 @@ std::string model_in(Voice voice, std::string_view path) {
   return std::any_of(model.begin(), model.end(), unfit) ? std::string() : model;
 }
 
-// The value of `name` in the query of `path`, as it stands.
-std::string_view query(std::string_view path, std::string_view name) {
-  for (size_t at = path.find('?'); at != path.npos; at = path.find('&', at + 1)) {
-    const std::string_view rest = path.substr(at + 1);
-    if (rest.starts_with(name) && rest.substr(name.size()).starts_with('='))
-      return rest.substr(name.size() + 1, rest.find('&') - name.size() - 1);
-  }
-  return {};
-}
-
 // "embedContent" of one, "batchEmbedContents" of many `requests`.
 void read_gemini_embeddings(std::string_view json, Ask* out) {
   const std::unique_ptr<cJSON, void (*)(cJSON*)> tree(cJSON_ParseWithLength(json.data(), json.size()), cJSON_Delete);
@@ -195,6 +185,15 @@ void read_ask(Endpoint endpoint, std::string_view path, const Body& body, Ask* o
   }
   out->stream = find_first(json, "\"stream\"") == 't';
   out->include_usage = out->stream && find_first(json, "\"include_usage\"") == 't';
+}
+
+std::string_view query(std::string_view path, std::string_view name) {
+  for (size_t at = path.find('?'); at != path.npos; at = path.find('&', at + 1)) {
+    const std::string_view rest = path.substr(at + 1);
+    if (rest.starts_with(name) && rest.substr(name.size()).starts_with('='))
+      return rest.substr(name.size() + 1, rest.find('&') - name.size() - 1);
+  }
+  return {};
 }
 
 std::string_view find_field(std::string_view lines, std::string_view name) {

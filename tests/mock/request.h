@@ -62,6 +62,9 @@ void read_ask(Endpoint endpoint, std::string_view path, const Body& body, Ask* o
 std::string_view find_text(std::string_view json, std::string_view quoted_key);
 char find_first(std::string_view json, std::string_view quoted_key);
 
+// The value of `name` in the query of `path`, as it stands; empty when there is none.
+std::string_view query(std::string_view path, std::string_view name);
+
 // The value of a field in lines of "name: value\r\n" with lower-case names; empty when there is none.
 std::string_view find_field(std::string_view lines, std::string_view name);
 

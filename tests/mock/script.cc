@@ -66,9 +66,9 @@ const Behaviour* Script::choose(std::string_view model) {
   return &options_->behaviour;
 }
 
-bool Script::admits(std::string_view header_lines) const {
+bool Script::admits(std::string_view path, std::string_view header_lines) const {
   const std::string& key = options_->behaviour.key;
-  return key.empty() || has_key(header_lines, {}, key);
+  return key.empty() || has_key(header_lines, query(path, "key"), key);
 }
 
 // What providers refuse in every request of theirs.

@@ -38,7 +38,7 @@ class Script {
 
   void judge(const Ask& ask, std::string_view header_lines, const Clock& now, Verdict* out);
   // Whether the key, if one is wanted, is there; for lists of models.
-  bool admits(std::string_view header_lines) const;
+  bool admits(std::string_view path, std::string_view header_lines) const;
   const std::shared_ptr<const Options>& options() const { return options_; }
   uint64_t id() { return ids_.next(); }
   double jitter(const Behaviour& behaviour) {

@@ -194,18 +194,4 @@ void Wording::ping(Frames* frames) {
   frames->add(ask_->array ? "\n" : ": ping\n\n");  // White space between the elements of an array means nothing.
 }
 
-void add_model(std::string_view name, std::string* out) {
-  // 2025-01-01: any fixed time.
-  add(out, "{\"id\":\"", name, "\",\"object\":\"model\",\"created\":1735689600,\"owned_by\":\"mock\"}");
-}
-
-void add_models(const Behaviour& behaviour, std::string* out) {
-  *out += "{\"object\":\"list\",\"data\":[";
-  for (size_t i = 0; i < behaviour.models.size(); i++) {
-    if (i) *out += ',';
-    add_model(behaviour.models[i], out);
-  }
-  *out += "]}";
-}
-
 }  // namespace lb::mock

@@ -1,4 +1,4 @@
-// What a provider says, in its dialect: plain answers, events of streams, lists of models. Pure: texts in, texts out.
+// What a provider says, in its dialect: plain answers and events of streams. Pure: texts in, texts out.
 // One Wording serves one call; its room is used again by the next one on the connection.
 #pragma once
 
@@ -133,8 +133,5 @@ class Wording {
 
 // Opaque, as providers sign what was thought; base64, as both Anthropic and Gemini have it.
 constexpr std::string_view kSignature = "bW9jayBzaWduYXR1cmU=";
-
-void add_models(const Behaviour& behaviour, std::string* out);
-void add_model(std::string_view name, std::string* out);
 
 }  // namespace lb::mock

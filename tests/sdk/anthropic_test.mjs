@@ -145,6 +145,12 @@ const each = {
     for await (const event of stream) if (event.type === "content_block_delta" && ++seen === 3) break;
     await until(async () => (await world.calls("mock", "long")).at(-1).end === "client_closed");
   },
+
+  async count_tokens(up, world, client) {
+    const { data, response } = await client.messages.countTokens({ model: `${up}-talk`, messages: ASK }).withResponse();
+    assert.ok(data.input_tokens > 1);
+    assert.equal(response.headers.get("x-lb-token-count") === "estimate", up === "openai"); // A chat cannot be asked.
+  },
 };
 
 const tests = {};

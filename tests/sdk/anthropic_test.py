@@ -191,6 +191,20 @@ def abort(up, world, client):
     until(lambda: world.calls("mock", "long")[-1]["end"] == "client_closed")
 
 
+def count_tokens(up, world, client):
+    """Gemini is asked; for a chat it is an estimate, and said to be one."""
+    raw = client.messages.with_raw_response.count_tokens(model=f"{up}-talk", messages=ASK)
+    assert raw.parse().input_tokens > 1
+    counted = [call["path"] for call in world.calls("mock", "talk") if "ount" in call["path"]]
+    assert (raw.headers.get("x-lb-token-count") == "estimate") == (up == "openai"), raw.headers
+    assert counted == ([] if up == "openai" else ["/v1/models/talk:countTokens"]), counted
+
+
+def models(world, client):
+    names = [model.id for model in client.models.list()]
+    assert {"openai-talk", "gemini-talk", "openai-to-anthropic"} <= set(names) and "talk" not in names, names
+
+
 def failover(world, client):
     """The first one fails, by status, by silence, in mid-answer; the second one speaks another dialect."""
     for model, by in (("openai-to-anthropic", "second-anthropic"), ("anthropic-to-gemini", "second-gemini"),
@@ -215,12 +229,13 @@ def keys(world, client):
     assert len(seen) > 40
 
 
-EACH = [plain, stream, system_and_settings, image, tools, tool_choice, thinking, errors, overloaded, broken_stream, abort]
+EACH = [plain, stream, system_and_settings, image, tools, tool_choice, thinking, errors, overloaded, broken_stream, abort,
+        count_tokens]
 
 
 def main():
     tests = {f"{up} {test.__name__}": functools.partial(test, up) for up in ("openai", "gemini") for test in EACH}
-    tests |= {"failover": failover, "keys": keys}
+    tests |= {"models": models, "failover": failover, "keys": keys}
     return run("python anthropic", sys.argv[1], "dialects.json", tests, lambda world: anthropic.Anthropic(
         base_url=world.url, api_key=CLIENT_KEY, max_retries=0, timeout=30))
 

@@ -185,11 +185,32 @@ const each = {
     assert.ok(seen >= 3 && seen < 1000, String(seen));
     await until(async () => (await world.calls("mock", "long")).at(-1).end === "client_closed");
   },
+
+  async count_tokens(up, world, client) {
+    const { totalTokens } = await client.models.countTokens({ model: `${up}-talk`, contents: ASK });
+    assert.ok(totalTokens > 1);
+    const asked = (await world.calls("mock", "talk")).filter((call) => call.path.endsWith("/count_tokens"));
+    assert.equal(asked.length, up === "anthropic" ? 1 : 0); // A chat cannot be asked: it is an estimate.
+  },
 };
 
 const tests = {};
 for (const up of ["openai", "anthropic"])
   for (const [name, test] of Object.entries(each)) tests[`${up} ${name}`] = (...given) => test(up, ...given);
+
+tests.embeddings = async (world, client) => {
+  const ask = { model: "openai-talk", contents: ["a", "b"], config: { outputDimensionality: 5 } };
+  const { embeddings } = await client.models.embedContent(ask);
+  assert.deepEqual(embeddings.map((one) => one.values.length), [5, 5]);
+  const own = await client.models.embedContent({ ...ask, model: "gemini-talk" });
+  assert.deepEqual(embeddings.map((one) => one.values), own.embeddings.map((one) => one.values));
+};
+
+tests.models = async (world, client) => {
+  const names = [];
+  for await (const model of await client.models.list()) names.push(model.name);
+  for (const name of ["models/openai-talk", "models/anthropic-talk"]) assert.ok(names.includes(name), String(names));
+};
 
 // The first one fails, by status, by silence, in mid-answer; the second one speaks another dialect.
 tests.failover = async (world, client) => {

@@ -240,6 +240,27 @@ def responses_thinking(up, world, client):
     assert asked.count("bW9jayBzaWduYXR1cmU=") == 1, asked
 
 
+def azure(up, world, client):
+    """Azure's paths name the model."""
+    with openai.AzureOpenAI(azure_endpoint=world.url, api_key=CLIENT_KEY, api_version="2024-10-21", max_retries=0) as other:
+        assert chat(other, f"{up}-talk").choices[0].message.content == TEXT
+        chunks = chat(other, f"{up}-talk", stream=True)
+        assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == TEXT
+
+
+def embeddings(world, client):
+    """Gemini's, as numbers and as base64; in order."""
+    packed = client.embeddings.create(model="gemini-talk", input=["a", "b"], dimensions=5)  # The SDK asks for base64.
+    floats = client.embeddings.create(model="gemini-talk", input=["a", "b"], dimensions=5, encoding_format="float")
+    own = client.embeddings.create(model="openai-talk", input=["a", "b"], dimensions=5)
+    for item, other, same in zip(packed.data, floats.data, own.data, strict=True):
+        assert len(item.embedding) == len(other.embedding) == 5 and item.index == other.index
+        for vector in (other.embedding, same.embedding):
+            assert all(abs(a - b) < 1e-6 for a, b in zip(item.embedding, vector, strict=True))
+    error = raised(openai.BadRequestError, lambda: client.embeddings.create(model="anthropic-talk", input="a"))
+    assert "anthropic" in error.message.lower(), error
+
+
 def failover(world, client):
     """The first one fails, by status, by silence, in mid-answer; the second one speaks another dialect."""
     for model, by in (("openai-to-anthropic", "second-anthropic"), ("anthropic-to-gemini", "second-gemini"),
@@ -253,12 +274,12 @@ def failover(world, client):
 
 
 EACH = [plain, stream, system_and_settings, image, tools, tool_choice, thinking, schema, errors, refused, broken_stream,
-        abort, responses, responses_tools, responses_thinking]
+        abort, responses, responses_tools, responses_thinking, azure]
 
 
 def main():
     tests = {f"{up} {test.__name__}": functools.partial(test, up) for up in ("anthropic", "gemini") for test in EACH}
-    tests["failover"] = failover
+    tests |= {"embeddings": embeddings, "failover": failover}
     return run("python openai translated", sys.argv[1], "dialects.json", tests, lambda world: openai.OpenAI(
         base_url=world.url + "/v1", api_key=CLIENT_KEY, max_retries=0, timeout=30))
 
