@@ -76,10 +76,15 @@ void Wording::text_plain(std::string* out) const {
   fill(out, start, content_end);
 }
 
+void Wording::end_choices(Frames* frames) {
+  event_ += ask_->include_usage ? "],\"usage\":null}\n\n" : "]}\n\n";
+  frames->add(event_);
+}
+
 void Wording::choice_event(std::string_view choice, Frames* frames) {
   event_.assign(prefix_);
-  add(&event_, choice, ask_->include_usage ? "],\"usage\":null}\n\n" : "]}\n\n");
-  frames->add(event_);
+  event_ += choice;
+  end_choices(frames);
 }
 
 void Wording::openai_opening(Frames* frames) {
@@ -95,27 +100,27 @@ void Wording::openai_opening(Frames* frames) {
 
 void Wording::openai_content(const Piece& piece, Frames* frames) {
   constexpr std::string_view kEnd = ",\"logprobs\":null,\"finish_reason\":null}";
+  event_.assign(prefix_);
   if (endpoint_ == Endpoint::completions) {
-    scratch_.assign("{\"index\":0,\"text\":\"");  // Nothing is thought here.
-    add(&scratch_, piece.kind == Piece::Kind::text ? token_ : std::string(), "\"", kEnd);
+    if (piece.kind != Piece::Kind::text) token_.clear();  // Nothing is thought here.
+    add(&event_, "{\"index\":0,\"text\":\"", token_, "\"", kEnd);
   } else if (piece.kind != Piece::Kind::call) {
-    scratch_.assign("{\"index\":0,\"delta\":{\"");
-    add(&scratch_, piece.kind == Piece::Kind::thought ? "reasoning_content" : "content", "\":\"", token_, "\"}", kEnd);
+    add(&event_, "{\"index\":0,\"delta\":{\"",
+        piece.kind == Piece::Kind::thought ? "reasoning_content" : "content", "\":\"", token_, "\"}", kEnd);
   } else {
     const ToolCall& call = ask_->calls[piece.call];
-    scratch_.assign("{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":");
-    add(&scratch_, piece.call);
+    add(&event_, "{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":", piece.call);
     if (piece.at == 0) {
-      scratch_ += ",\"id\":\"";
-      call_id("call_", piece.call, &scratch_);
-      add(&scratch_, "\",\"type\":\"function\",\"function\":{\"name\":\"", call.name, "\",\"arguments\":\"");
+      event_ += ",\"id\":\"";
+      call_id("call_", piece.call, &event_);
+      add(&event_, "\",\"type\":\"function\",\"function\":{\"name\":\"", call.name, "\",\"arguments\":\"");
     } else {
-      scratch_ += ",\"function\":{\"arguments\":\"";
-      add_inner(&scratch_, fragment(call.arguments, piece.at - 1, kFragments));
+      event_ += ",\"function\":{\"arguments\":\"";
+      add_inner(&event_, fragment(call.arguments, piece.at - 1, kFragments));
     }
-    add(&scratch_, "\"}}]}", kEnd);
+    add(&event_, "\"}}]}", kEnd);
   }
-  choice_event(scratch_, frames);
+  end_choices(frames);
 }
 
 void Wording::openai_closing(Frames* frames) {

@@ -78,6 +78,7 @@ class Wording {
   void chat_calls(std::string* out) const;
   void text_plain(std::string* out) const;
   void choice_event(std::string_view choice, Frames* frames);
+  void end_choices(Frames* frames);  // Of the event in event_.
   void openai_opening(Frames* frames);
   void openai_content(const Piece& piece, Frames* frames);
   void openai_closing(Frames* frames);
