@@ -214,7 +214,7 @@ int mock(const Arguments& arguments) {
 constinit const Command kMock = {
     "mock",
     "mock [OPTIONS]",
-    "Run a scripted upstream that speaks OpenAI's, Anthropic's and Gemini's APIs.",
+    "Run a scripted upstream that speaks every dialect.",
     "Prints \"mock listening on http://127.0.0.1:PORT/v1\" and answers conversations,\n"
     "embeddings, counts of tokens and lists of models, in the dialect of the path,\n"
     "until SIGINT or SIGTERM. It can think, call tools, be slow, limit, fail, cut and\n"
