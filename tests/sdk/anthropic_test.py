@@ -4,10 +4,12 @@
 anthropic_test.py LB      LB: the program. Prints "ok NAME" or "not ok NAME" for each test. dialects.json has the mock and
 the deployments.
 """
+import asyncio
 import functools
 import sys
 
 import anthropic
+import pydantic
 
 from world import CLIENT_KEY, raised, run, until
 
@@ -41,7 +43,9 @@ def plain(up, world, client):
     raw = client.messages.with_raw_response.create(model=f"{up}-talk", max_tokens=100, messages=ASK)
     assert raw.headers["x-lb-served-by"] == up and raw.headers["x-lb-attempts"] == "1"
     message = raw.parse()
-    assert message.type == "message" and message.role == "assistant" and message.model == f"{up}-talk"
+    # What is passed through stays as it is, the model's name too.
+    assert message.model == ("talk" if up == "anthropic" else f"{up}-talk")
+    assert message.type == "message" and message.role == "assistant"
     assert message.id.startswith("msg_") and [block.type for block in message.content] == ["text"]
     assert text_of(message) == TEXT and message.stop_reason == "end_turn"
     assert message.usage.output_tokens == 12 and message.usage.input_tokens > 1
@@ -164,8 +168,10 @@ def errors(up, world, client):
     # Once: then the key is known to be refused.
     error = raised(anthropic.AuthenticationError, lambda: say(client, f"{up}-locked", stream=True))
     assert error.body["error"]["type"] == "authentication_error" and "key-of" not in str(error), error.body
-    error = raised(anthropic.BadRequestError, lambda: say(client, f"{up}-talk", messages=[{"role": "x", "content": ""}]))
-    assert "messages.0" in str(error), error
+    if up != "anthropic":  # Which would say so itself.
+        turns = [{"role": "x", "content": ""}]
+        error = raised(anthropic.BadRequestError, lambda: say(client, f"{up}-talk", messages=turns))
+        assert "messages.0" in str(error), error
 
 
 def overloaded(up, world, client):
@@ -189,6 +195,83 @@ def abort(up, world, client):
     assert world.calls("mock", "long")[-1]["end"] == "open"
     stream.close()
     until(lambda: world.calls("mock", "long")[-1]["end"] == "client_closed")
+
+
+def documents(up, world, client):
+    """A document beside an image that a tool gave."""
+    pdf = {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0xLjQK"}}
+    shot = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}}
+    turns = [{"role": "user", "content": [pdf, {"type": "text", "text": "Look it up."}]},
+             {"role": "assistant", "content": [{"type": "tool_use", "id": "toolu_1", "name": "clock", "input": {}}]},
+             {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": [
+                 {"type": "text", "text": "as shown"}, shot]}]}]
+    assert text_of(say(client, f"{up}-talk", tools=TOOLS, messages=turns)) == TEXT
+    asked = world.last_body("mock", "talk")
+    if up == "openai":
+        assert asked["messages"][0]["content"][0]["file"]["file_data"] == "data:application/pdf;base64,JVBERi0xLjQK"
+        assert [turn["role"] for turn in asked["messages"]] == ["user", "assistant", "tool", "user"]
+        assert asked["messages"][3]["content"][0]["image_url"]["url"].endswith(PIXEL), asked
+    else:
+        assert asked["contents"][0]["parts"][0]["inlineData"]["mimeType"] == "application/pdf"
+        assert PIXEL in str(asked["contents"][2]), asked
+
+
+class Place(pydantic.BaseModel):
+    city: str
+    days: int
+
+
+def parsed(up, world, client):
+    """The SDK asks for a schema, and makes an object of what comes."""
+    message = client.messages.parse(model=f"{up}-json", max_tokens=100, messages=ASK, output_format=Place)
+    assert message.parsed_output == Place(city="Oslo", days=7)
+    asked = world.last_body("mock", "json")
+    place = asked["response_format"]["json_schema"]["schema"] if up == "openai" else (
+        asked["generationConfig"]["responseJsonSchema"])
+    assert set(place["properties"]) == {"city", "days"}, asked
+
+
+def beta(up, world, client):
+    """The SDK's beta has a query behind the path, and a field that means nothing to others."""
+    message = client.beta.messages.create(model=f"{up}-talk", max_tokens=100, messages=ASK, betas=["some-2026-01-01"])
+    assert text_of(message) == TEXT
+    call = world.calls("mock", "talk")[-1]
+    assert "anthropic-beta" not in call["headers"] and "beta" not in call["path"], call
+
+
+def tools_run_by_the_sdk(up, world, client):
+    """The SDK itself calls the functions and sends their results back."""
+    called = []
+
+    @anthropic.beta_tool
+    def weather(city: str, days: int) -> str:
+        """Of a city."""
+        called.append((city, days))
+        return "warm"
+
+    runner = client.beta.messages.tool_runner(model=f"{up}-tools", max_tokens=100, messages=ASK, tools=[weather])
+    assert text_of(runner.until_done()) == "mock: a" and called == [("mock city", 7)] * 3, called
+
+
+def many_at_once(up, world, client):
+    async def one(many, index):
+        if index % 2 == 0:
+            return text_of(await say(many, f"{up}-talk"))
+        async with many.messages.stream(model=f"{up}-talk", max_tokens=100, messages=ASK) as stream:
+            return text_of(await stream.get_final_message())
+
+    async def all_of_them():
+        async with anthropic.AsyncAnthropic(base_url=world.url, api_key=CLIENT_KEY, max_retries=0) as many:
+            return await asyncio.gather(*(one(many, i) for i in range(60)))
+
+    assert set(asyncio.run(all_of_them())) == {TEXT}
+
+
+def large_body(up, world, client):
+    size = 3_000_000
+    answer = say(client, f"{up}-talk", messages=[{"role": "user", "content": "x" * size}])
+    assert answer.usage.input_tokens >= size // 4
+    assert max(call["body_bytes"] for call in world.calls("mock", "talk")) > size
 
 
 def count_tokens(up, world, client):
@@ -230,11 +313,14 @@ def keys(world, client):
 
 
 EACH = [plain, stream, system_and_settings, image, tools, tool_choice, thinking, errors, overloaded, broken_stream, abort,
-        count_tokens]
+        documents, parsed, beta, tools_run_by_the_sdk, many_at_once, large_body, count_tokens]
+# Passed through, where nothing is translated.
+OWN = [plain, stream, errors, overloaded, broken_stream, abort, tools_run_by_the_sdk, many_at_once]
 
 
 def main():
     tests = {f"{up} {test.__name__}": functools.partial(test, up) for up in ("openai", "gemini") for test in EACH}
+    tests |= {f"anthropic {test.__name__}": functools.partial(test, "anthropic") for test in OWN}
     tests |= {"models": models, "failover": failover, "keys": keys}
     return run("python anthropic", sys.argv[1], "dialects.json", tests, lambda world: anthropic.Anthropic(
         base_url=world.url, api_key=CLIENT_KEY, max_retries=0, timeout=30))

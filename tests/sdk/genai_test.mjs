@@ -197,6 +197,9 @@ const each = {
 const tests = {};
 for (const up of ["openai", "anthropic"])
   for (const [name, test] of Object.entries(each)) tests[`${up} ${name}`] = (...given) => test(up, ...given);
+// Passed through, where nothing is translated.
+for (const name of ["stream", "chat_with_function_calls", "errors", "broken_stream", "abort"])
+  tests[`gemini ${name}`] = (...given) => each[name]("gemini", ...given);
 
 tests.embeddings = async (world, client) => {
   const ask = { model: "openai-talk", contents: ["a", "b"], config: { outputDimensionality: 5 } };

@@ -4,11 +4,13 @@ upstreams: `lb serve` over `lb mock`.
 openai_translated_test.py LB      LB: the program. Prints "ok NAME" or "not ok NAME" for each test. dialects.json has the
 mock and the deployments.
 """
+import asyncio
 import functools
 import json
 import sys
 
 import openai
+import pydantic
 
 from world import CLIENT_KEY, raised, run, until
 
@@ -240,6 +242,39 @@ def responses_thinking(up, world, client):
     assert asked.count("bW9jayBzaWduYXR1cmU=") == 1, asked
 
 
+class Place(pydantic.BaseModel):
+    city: str
+    days: int
+
+
+def parsed(up, world, client):
+    """The SDK asks for a schema, and makes an object of what comes; in both of its APIs."""
+    answer = client.chat.completions.parse(model=f"{up}-json", messages=ASK, response_format=Place)
+    assert answer.choices[0].message.parsed == Place(city="Oslo", days=7)
+    answer = client.responses.parse(model=f"{up}-json", input="Where?", text_format=Place)
+    assert answer.output_parsed == Place(city="Oslo", days=7)
+
+
+def many_at_once(up, world, client):
+    async def one(many, index):
+        if index % 2 == 0:
+            return (await chat(many, f"{up}-talk")).choices[0].message.content
+        stream = await chat(many, f"{up}-talk", stream=True)
+        return "".join([c.choices[0].delta.content or "" async for c in stream if c.choices])
+
+    async def all_of_them():
+        async with openai.AsyncOpenAI(base_url=world.url + "/v1", api_key=CLIENT_KEY, max_retries=0) as many:
+            return await asyncio.gather(*(one(many, i) for i in range(60)))
+
+    assert set(asyncio.run(all_of_them())) == {TEXT}
+
+
+def large_body(up, world, client):
+    size = 3_000_000
+    answer = chat(client, f"{up}-talk", messages=[{"role": "user", "content": "x" * size}])
+    assert answer.usage.prompt_tokens >= size // 4
+
+
 def azure(up, world, client):
     """Azure's paths name the model."""
     with openai.AzureOpenAI(azure_endpoint=world.url, api_key=CLIENT_KEY, api_version="2024-10-21", max_retries=0) as other:
@@ -274,7 +309,8 @@ def failover(world, client):
 
 
 EACH = [plain, stream, system_and_settings, image, tools, tool_choice, thinking, schema, errors, refused, broken_stream,
-        abort, responses, responses_tools, responses_thinking, azure]
+        abort, responses, responses_tools, responses_thinking, parsed,
+        many_at_once, large_body, azure]
 
 
 def main():
