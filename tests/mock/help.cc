@@ -34,7 +34,7 @@ constexpr char kHelp[] =
                     the tools, bodies are kept whole, up to 16 MiB
   interleave        false; true: the events of a chat's calls take turns
   token_bytes       0: words of natural length, else the size of each
-  body_bytes        0; plain answers are filled up to this size
+  body_bytes        0; plain answers, but of responses and embeddings, are filled up to this size
   dimensions        8; of embeddings, when the request does not say
   usage             true; false: answers without usage
   headers           {}; more header fields of each answer
