@@ -168,6 +168,14 @@ const (
 	MarkEndpoint Mark = "endpoint"
 )
 
+// Encoding is one of the constants below.
+type Encoding string
+
+const (
+	EncodingCl100kBase Encoding = "cl100k_base"
+	EncodingO200kBase  Encoding = "o200k_base"
+)
+
 // Listen: One listener.
 type Listen struct {
 	// What lb_engine_address asks for. The first without one is `default`, the second `default2`.
@@ -710,6 +718,18 @@ type Limits struct {
 	DNSTTLMS *int `json:"dns_ttl_ms,omitempty"`
 }
 
+// Tokenizer: How lb counts tokens itself, where a call asks for their number and no deployment can tell. Without it: an
+// estimate that is rather too high.
+type Tokenizer struct {
+	// Path of a rank file in tiktoken's format: a line for each token, its bytes in base64 and its rank. At most 4 MiB;
+	// o200k_base has 3.6.
+	File string `json:"file"`
+
+	// Whose ranks they are, which says where texts are cut: `cl100k_base` (GPT-4, and what
+	// claude-code-provider-balancer counts by), `o200k_base` (GPT-4o and later).
+	Encoding Encoding `json:"encoding,omitempty"`
+}
+
 // Config: The configuration.
 type Config struct {
 	// Other defaults, for those who come from another balancer: azure-switchboard, lbgpt, openai-aca-lb, pllm or
@@ -744,4 +764,8 @@ type Config struct {
 
 	// Bounds of the gateway and of the engine.
 	Limits *Limits `json:"limits,omitempty"`
+
+	// How lb counts tokens itself, where a call asks for their number and no deployment can tell. Without it: an
+	// estimate that is rather too high.
+	Tokenizer *Tokenizer `json:"tokenizer,omitempty"`
 }

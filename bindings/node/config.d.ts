@@ -109,6 +109,10 @@ export type Mark =
   | "key"
   | "endpoint";
 
+export type Encoding =
+  | "cl100k_base"
+  | "o200k_base";
+
 /** One listener. */
 export interface Listen {
   /** What lb_engine_address asks for. The first without one is `default`, the second `default2`. */
@@ -585,6 +589,23 @@ export interface Limits {
   dns_ttl_ms?: number;
 }
 
+/**
+ * How lb counts tokens itself, where a call asks for their number and no deployment can tell. Without it: an estimate
+ * that is rather too high.
+ */
+export interface Tokenizer {
+  /**
+   * Path of a rank file in tiktoken's format: a line for each token, its bytes in base64 and its rank. At most 4
+   * MiB; o200k_base has 3.6.
+   */
+  file: string;
+  /**
+   * Whose ranks they are, which says where texts are cut: `cl100k_base` (GPT-4, and what
+   * claude-code-provider-balancer counts by), `o200k_base` (GPT-4o and later).
+   */
+  encoding?: Encoding;
+}
+
 /** The configuration. */
 export interface Config {
   /**
@@ -616,4 +637,9 @@ export interface Config {
   retry_budget?: RetryBudget;
   /** Bounds of the gateway and of the engine. */
   limits?: Limits;
+  /**
+   * How lb counts tokens itself, where a call asks for their number and no deployment can tell. Without it: an
+   * estimate that is rather too high.
+   */
+  tokenizer?: Tokenizer;
 }

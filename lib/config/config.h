@@ -16,6 +16,7 @@
 #include "config/vendor.h"
 #include "policy/facts.h"
 #include "policy/settings.h"
+#include "wire/bpe.h"
 #include "wire/error_class.h"
 #include "wire/operation.h"
 #include "wire/pattern.h"
@@ -181,6 +182,7 @@ struct Config {
   std::vector<Deployment> deployments;
   std::vector<Route> routes;  // Also one for each model that deployments name and no route does.
   Limits limits;
+  std::shared_ptr<const Bpe> tokenizer;  // Null: tokens are estimated.
 
   // The route for a model: its own, else that of the first pattern that fits it, else "*", else null.
   const Route* find_route(std::string_view model) const;

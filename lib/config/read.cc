@@ -54,6 +54,7 @@ struct Reader {
   Problem pem(const Place& place, JsonView view, Key key, std::string& out);
   Problem fetch(const Place& place, JsonView view, Key key, std::string& out);
   Problem accounts(const Place& place);
+  Problem tokenizer(const Place& place, JsonView view);
   void limits(JsonView view);
 };
 
@@ -283,6 +284,20 @@ Problem Reader::accounts(const Place& place) {
   return std::nullopt;
 }
 
+Problem Reader::tokenizer(const Place& place, JsonView view) {
+  if (!view.present() || use == SecretUse::check) return std::nullopt;
+  Place here = place_of(place, Key::tokenizer_file);
+  std::string path = read_string(view, Key::tokenizer_file);
+  if (!secrets) return here.error("files are not read here; open the engine with LB_ENGINE_SECRETS, or leave this out");
+  Result<std::string> ranks = secrets->file(path);
+  if (!ranks.ok()) return here.error(ranks.error().message);
+  auto encoding = static_cast<Encoding>(read_choice(view, Key::tokenizer_encoding));
+  Result<std::shared_ptr<const Bpe>> loaded = Bpe::load(ranks.value(), encoding);
+  if (!loaded.ok()) return here.error("the file " + path + ": " + loaded.error().message);
+  config.tokenizer = std::move(loaded.value());
+  return std::nullopt;
+}
+
 void Reader::limits(JsonView view) {
   Limits& out = config.limits;
   out.head_bytes = static_cast<uint32_t>(read_integer(view, Key::head_bytes));
@@ -348,6 +363,7 @@ Problem read_config(JsonView root, Secrets* secrets, SecretUse use, Config& out)
     Deployment& deployment = out.deployments.emplace_back();
     if (Problem problem = reader.deployment(place.at(index++), view, deployment)) return problem;
   }
+  if (Problem problem = reader.tokenizer(place_of(whole, Key::tokenizer), member(root, Key::tokenizer))) return problem;
   reader.limits(member(root, Key::limits));
   if (Problem problem = read_policies(root, preset, out)) return problem;
   if (Problem problem = reader.accounts(place)) return problem;

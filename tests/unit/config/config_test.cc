@@ -181,7 +181,7 @@ void json_nests_so_deep(void**) {
   std::string deep = "{\"x\": " + std::string(199, '[') + std::string(199, ']') + "}";
   assert_text(refusal(deep),
               "/x: unknown key; the keys here are: preset, listen, deployments, routes, accounts, callers, errors, "
-              "health, retry_budget, limits");
+              "health, retry_budget, limits, tokenizer");
   deep = "{\"x\": " + std::string(200, '[') + std::string(200, ']') + "}";
   assert_text(refusal(deep), ": the document: line 1 column 206: nested too deeply; write at most 200 levels");
 }

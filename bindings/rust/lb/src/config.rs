@@ -478,6 +478,21 @@ impl Json for Mark {
     }
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    Cl100kBase,
+    O200kBase,
+}
+
+impl Json for Encoding {
+    fn write(&self, out: &mut String) {
+        match self {
+            Encoding::Cl100kBase => "cl100k_base".write(out),
+            Encoding::O200kBase => "o200k_base".write(out),
+        }
+    }
+}
+
 /// One listener.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Listen {
@@ -1153,6 +1168,27 @@ impl Json for Limits {
     }
 }
 
+/// How lb counts tokens itself, where a call asks for their number and no deployment can tell. Without it: an estimate
+/// that is rather too high.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tokenizer {
+    /// Path of a rank file in tiktoken's format: a line for each token, its bytes in base64 and its rank.
+    /// At most 4 MiB; o200k_base has 3.6.
+    pub file: String,
+    /// Whose ranks they are, which says where texts are cut: `cl100k_base` (GPT-4, and what
+    /// claude-code-provider-balancer counts by), `o200k_base` (GPT-4o and later).
+    pub encoding: Option<Encoding>,
+}
+
+impl Json for Tokenizer {
+    fn write(&self, out: &mut String) {
+        out.push('{');
+        member(out, "file", &self.file, true);
+        member(out, "encoding", &self.encoding, false);
+        out.push('}');
+    }
+}
+
 /// The configuration.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
@@ -1180,6 +1216,9 @@ pub struct Config {
     pub retry_budget: Option<RetryBudget>,
     /// Bounds of the gateway and of the engine.
     pub limits: Option<Limits>,
+    /// How lb counts tokens itself, where a call asks for their number and no deployment can tell. Without
+    /// it: an estimate that is rather too high.
+    pub tokenizer: Option<Tokenizer>,
 }
 
 impl Json for Config {
@@ -1195,6 +1234,7 @@ impl Json for Config {
         member(out, "health", &self.health, false);
         member(out, "retry_budget", &self.retry_budget, false);
         member(out, "limits", &self.limits, false);
+        member(out, "tokenizer", &self.tokenizer, false);
         out.push('}');
     }
 }
