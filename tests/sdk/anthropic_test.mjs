@@ -1,8 +1,8 @@
 // The unmodified SDK of Anthropic for Node, served by OpenAI-style and by Gemini-style upstreams: `lb serve` over
 // `lb mock`.
 //
-// anthropic_test.mjs LB HERE     LB: the program. HERE: where dialects.json is, with the mock and the deployments. Prints
-// "ok NAME" or "not ok NAME" for each test. It has to lie in a folder with the SDK.
+// anthropic_test.mjs LB HERE     LB: the program. HERE: where dialects.json is, with the mock and the deployments.
+// Prints "ok NAME" or "not ok NAME" for each test. It has to lie in a folder with the SDK.
 import assert from "node:assert/strict";
 import Anthropic from "@anthropic-ai/sdk";
 import { CLIENT_KEY, raised, run, until } from "./world.mjs";
@@ -20,6 +20,7 @@ const TOOLS = [
   { name: "clock", input_schema: { type: "object", properties: {} } },
 ];
 const WEATHER = { city: "mock city", days: 7 };
+const CALLS = [["weather", WEATHER], ["clock", {}], ["weather", WEATHER]];
 
 const asking = (model, more) => ({ model, max_tokens: 2000, messages: ASK, ...more });
 const say = (client, model, more = {}) => client.messages.create(asking(model, more));
@@ -75,7 +76,7 @@ const each = {
     const { events, message } = await streamed(client, `${up}-tools`, { tools: TOOLS });
     const calls = message.content.filter((block) => block.type === "tool_use");
     assert.equal(message.stop_reason, "tool_use");
-    assert.deepEqual(calls.map((call) => [call.name, call.input]), [["weather", WEATHER], ["clock", {}], ["weather", WEATHER]]);
+    assert.deepEqual(calls.map((call) => [call.name, call.input]), CALLS);
     assert.equal(new Set(calls.map((call) => call.id)).size, 3);
     const opened = events.filter((event) => event.type === "content_block_start").map((event) => event.index);
     const closed = events.filter((event) => event.type === "content_block_stop").map((event) => event.index);

@@ -1,8 +1,8 @@
 """The unmodified SDK of Anthropic for Python, served by OpenAI-style and by Gemini-style upstreams: `lb serve` over
 `lb mock`.
 
-anthropic_test.py LB      LB: the program. Prints "ok NAME" or "not ok NAME" for each test. dialects.json has the mock and
-the deployments.
+anthropic_test.py LB      LB: the program. Prints "ok NAME" or "not ok NAME" for each test. dialects.json has the mock
+and the deployments.
 """
 import asyncio
 import functools
@@ -18,7 +18,7 @@ ASK = [{"role": "user", "content": "Say something."}]
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 TOOLS = [
     {"name": "weather", "description": "Of a city.", "input_schema": {
-        "type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer"}}, "required": ["city"]}},
+        "type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer"}}}},
     {"name": "clock", "input_schema": {"type": "object", "properties": {}}},
 ]
 WEATHER = {"city": "mock city", "days": 7}
@@ -101,7 +101,8 @@ def tools(up, world, client):
     whole = say(client, f"{up}-tools", tools=TOOLS)
     assert [block.model_dump(include={"name", "input"}) for block in whole.content] == [
         block.model_dump(include={"name", "input"}) for block in message.content]
-    results = [{"type": "tool_result", "tool_use_id": call.id, "content": f"result {i}"} for i, call in enumerate(calls)]
+    results = [{"type": "tool_result", "tool_use_id": call.id, "content": f"result {i}"}
+               for i, call in enumerate(calls)]
     results[2]["is_error"] = True
     turns = ASK + [{"role": "assistant", "content": message.content},
                    {"role": "user", "content": results + [{"type": "text", "text": "And now?"}]}]
@@ -120,7 +121,8 @@ def tools(up, world, client):
 
 
 def tool_choice(up, world, client):
-    say(client, f"{up}-tools", tools=TOOLS, tool_choice={"type": "tool", "name": "clock", "disable_parallel_tool_use": True})
+    choice = {"type": "tool", "name": "clock", "disable_parallel_tool_use": True}
+    say(client, f"{up}-tools", tools=TOOLS, tool_choice=choice)
     asked = world.last_body("mock", "tools")
     if up == "openai":
         assert asked["tool_choice"] == {"type": "function", "function": {"name": "clock"}}, asked
@@ -132,7 +134,7 @@ def tool_choice(up, world, client):
 
 
 def thinking(up, world, client):
-    """What was thought goes back with the calls, and is no reason to refuse; where it was signed, it is signed again."""
+    """What was thought goes back with the calls, and is no reason to refuse; what was signed is signed again."""
     wanted = {"thinking": {"type": "enabled", "budget_tokens": 1024}, "tools": TOOLS}
     _, message = streamed(client, f"{up}-think-tools", **wanted)
     # What Gemini signed is a call; the signature travels in a block of its own.
@@ -182,7 +184,8 @@ def overloaded(up, world, client):
 def broken_stream(up, world, client):
     for model, word in ((f"{up}-broken", ""), (f"{up}-complaint", "overloaded (mock)")):
         seen = []
-        error = raised(anthropic.APIStatusError, lambda: [seen.append(event) for event in say(client, model, stream=True)])
+        stream = say(client, model, stream=True)
+        error = raised(anthropic.APIStatusError, lambda: [seen.append(event) for event in stream])
         text = "".join(event.delta.text for event in seen if event.type == "content_block_delta")
         assert text == "mock: a mock" and word in str(error), (text, error)
         assert seen[-1].type != "message_stop"
@@ -312,8 +315,8 @@ def keys(world, client):
     assert len(seen) > 40
 
 
-EACH = [plain, stream, system_and_settings, image, tools, tool_choice, thinking, errors, overloaded, broken_stream, abort,
-        documents, parsed, beta, tools_run_by_the_sdk, many_at_once, large_body, count_tokens]
+EACH = [plain, stream, system_and_settings, image, tools, tool_choice, thinking, errors, overloaded, broken_stream,
+        abort, documents, parsed, beta, tools_run_by_the_sdk, many_at_once, large_body, count_tokens]
 # Passed through, where nothing is translated.
 OWN = [plain, stream, errors, overloaded, broken_stream, abort, tools_run_by_the_sdk, many_at_once]
 

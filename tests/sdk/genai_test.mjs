@@ -21,6 +21,7 @@ const DECLARED = [
 ];
 const TOOLS = [{ functionDeclarations: DECLARED }];
 const WEATHER = { city: "mock city", days: 7 };
+const CALLS = [["weather", WEATHER], ["clock", {}], ["weather", WEATHER]];
 
 const asking = (model, config = {}, contents = ASK) => ({ model, contents, config });
 const say = (client, ...what) => client.models.generateContent(asking(...what));
@@ -78,11 +79,11 @@ const each = {
   async function_calls(up, world, client) {
     const chunks = await streamed(client, `${up}-tools`, { tools: TOOLS });
     const calls = chunks.flatMap((chunk) => chunk.functionCalls ?? []);
-    assert.deepEqual(calls.map((call) => [call.name, call.args]), [["weather", WEATHER], ["clock", {}], ["weather", WEATHER]]);
+    assert.deepEqual(calls.map((call) => [call.name, call.args]), CALLS);
     assert.equal(textOf(chunks), "mock: a");
     const plain = await say(client, `${up}-tools`, { tools: TOOLS });
     assert.deepEqual(plain.functionCalls.map((call) => call.args), calls.map((call) => call.args));
-    const results = calls.map((call, i) => ({ functionResponse: { name: call.name, response: { result: `result ${i}` } } }));
+    const results = calls.map(({ name }, i) => ({ functionResponse: { name, response: { result: `result ${i}` } } }));
     const unnamed = contentsOf(chunks).map((content) => ({
       ...content,
       parts: content.parts.map((part) =>
@@ -132,7 +133,8 @@ const each = {
     const calls = chunks.flatMap((chunk) => chunk.functionCalls ?? []);
     assert.equal(calls.length, 2);
     const results = calls.map(({ id, name }) => ({ functionResponse: { id, name, response: { result: "20" } } }));
-    const contents = [{ role: "user", parts: [{ text: ASK }] }, ...contentsOf(chunks), { role: "user", parts: results }];
+    const first = { role: "user", parts: [{ text: ASK }] };
+    const contents = [first, ...contentsOf(chunks), { role: "user", parts: results }];
     assert.equal((await say(client, `${up}-think-tools`, config, contents)).text, "It is warm.");
     const asked = JSON.stringify(await world.lastBody("mock", "think-tools"));
     // Anthropic's signature comes back to where it was made.

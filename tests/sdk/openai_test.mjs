@@ -1,7 +1,8 @@
 // The unmodified SDK of OpenAI for Node against `lb serve` over `lb mock`.
 //
-// openai_test.mjs LB HERE     LB: the program. HERE: where world.json is, with the mocks and the routes. Prints "ok NAME"
-// or "not ok NAME" for each test. It has to lie in a folder with the SDK: modules are looked for beside the script.
+// openai_test.mjs LB HERE     LB: the program. HERE: where world.json is, with the mocks and the routes. Prints
+// "ok NAME" or "not ok NAME" for each test. It has to lie in a folder with the SDK: modules are looked for beside the
+// script.
 import assert from "node:assert/strict";
 import OpenAI from "openai";
 import { CLIENT_KEY, now, raised, run, until } from "./world.mjs";

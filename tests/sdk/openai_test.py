@@ -198,8 +198,9 @@ def large_body(world, client):
 
 def callers_key_stays_here(world, client):
     """Over everything that the tests before have sent: no field holds what is the caller's."""
-    named = openai.OpenAI(base_url=world.url + "/v1", api_key=CLIENT_KEY, max_retries=0, organization="org-of-the-caller",
-                          project="proj-of-the-caller", default_headers={"cookie": "session=of-the-caller"})
+    named = openai.OpenAI(base_url=world.url + "/v1", api_key=CLIENT_KEY, max_retries=0,
+                          organization="org-of-the-caller", project="proj-of-the-caller",
+                          default_headers={"cookie": "session=of-the-caller"})
     chat(named, "chat")
     seen = 0
     for mock, keys in (("east", "key-of-east"), ("west", "key-of-west"), ("frail", "key-of-frail")):
@@ -221,5 +222,5 @@ TESTS = [
 
 
 if __name__ == "__main__":
-    sys.exit(run("python openai", sys.argv[1], "world.json", {test.__name__: test for test in TESTS},
-                 lambda world: openai.OpenAI(base_url=world.url + "/v1", api_key=CLIENT_KEY, max_retries=0, timeout=30)))
+    sys.exit(run("python openai", sys.argv[1], "world.json", {test.__name__: test for test in TESTS}, lambda world:
+                 openai.OpenAI(base_url=world.url + "/v1", api_key=CLIENT_KEY, max_retries=0, timeout=30)))

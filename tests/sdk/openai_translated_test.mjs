@@ -1,8 +1,8 @@
 // The unmodified SDK of OpenAI for Node, chat completions and responses, served by Anthropic-style and by Gemini-style
 // upstreams: `lb serve` over `lb mock`.
 //
-// openai_translated_test.mjs LB HERE     LB: the program. HERE: where dialects.json is, with the mock and the deployments.
-// Prints "ok NAME" or "not ok NAME" for each test. It has to lie in a folder with the SDK.
+// openai_translated_test.mjs LB HERE     LB: the program. HERE: where dialects.json is, with the mock and the
+// deployments. Prints "ok NAME" or "not ok NAME" for each test. It has to lie in a folder with the SDK.
 import assert from "node:assert/strict";
 import OpenAI from "openai";
 import { CLIENT_KEY, raised, run, until } from "./world.mjs";
@@ -175,7 +175,7 @@ const each = {
     const { output } = await stream.finalResponse();
     const calls = output.filter((item) => item.type === "function_call");
     assert.deepEqual(calls.map((call) => [call.name, JSON.parse(call.arguments)]), CALLS);
-    const results = calls.map((call, i) => ({ type: "function_call_output", call_id: call.call_id, output: `result ${i}` }));
+    const results = calls.map(({ call_id }, i) => ({ type: "function_call_output", call_id, output: `result ${i}` }));
     const said = output.map(({ parsed, parsed_arguments, ...item }) => item); // What the SDK has added.
     const answer = await respond(client, `${up}-tools`, { input: [...ASK, ...said, ...results], tools: FLAT_TOOLS });
     assert.equal(answer.output_text, "mock: a");

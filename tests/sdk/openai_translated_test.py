@@ -1,8 +1,8 @@
-"""The unmodified SDK of OpenAI for Python, chat completions and responses, served by Anthropic-style and by Gemini-style
-upstreams: `lb serve` over `lb mock`.
+"""The unmodified SDK of OpenAI for Python, chat completions and responses, served by Anthropic-style and by
+Gemini-style upstreams: `lb serve` over `lb mock`.
 
-openai_translated_test.py LB      LB: the program. Prints "ok NAME" or "not ok NAME" for each test. dialects.json has the
-mock and the deployments.
+openai_translated_test.py LB      LB: the program. Prints "ok NAME" or "not ok NAME" for each test. dialects.json has
+the mock and the deployments.
 """
 import asyncio
 import functools
@@ -277,7 +277,8 @@ def large_body(up, world, client):
 
 def azure(up, world, client):
     """Azure's paths name the model."""
-    with openai.AzureOpenAI(azure_endpoint=world.url, api_key=CLIENT_KEY, api_version="2024-10-21", max_retries=0) as other:
+    with openai.AzureOpenAI(azure_endpoint=world.url, api_key=CLIENT_KEY, api_version="2024-10-21",
+                            max_retries=0) as other:
         assert chat(other, f"{up}-talk").choices[0].message.content == TEXT
         chunks = chat(other, f"{up}-talk", stream=True)
         assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == TEXT

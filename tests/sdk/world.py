@@ -1,8 +1,8 @@
 """What the tests of SDKs for Python have in common: mocks with a gateway over them, and how tests are run.
 
-A file of a world (world.json, dialects.json) has the options of the mocks and the configuration of the gateway, in which
-the name of a mock in capitals stands for its URL. What is under "deployments_of_each" is taken once for each of its
-"dialects", with its name in place of DIALECT.
+A file of a world (world.json, dialects.json) has the options of the mocks and the configuration of the gateway, in
+which the name of a mock in capitals stands for its URL. What is under "deployments_of_each" is taken once for each of
+its "dialects", with its name in place of DIALECT.
 """
 import json
 import os
