@@ -138,6 +138,26 @@ void a_request_of_anthropics_shape(void**) {
   assert_prompt(R"({"system":"You are Claude.","messages":[{"role":"user","content":"Hi"}]})", 17, 0);
 }
 
+void a_request_of_geminis_shape(void**) {
+  const std::string body =
+      R"({"systemInstruction":{"parts":[{"text":"Be kind."}]},"contents":[)"                     // 8
+      R"({"role":"user","parts":[{"text":"What?"},{"inlineData":{"mimeType":"image/png","data":"iVBORw0="}},)"  // 5
+      R"({"fileData":{"mimeType":"application/pdf","fileUri":"files/1"}}]},)"
+      R"({"role":"model","parts":[{"functionCall":{"name":"f","args":{"a":1}}}]},)"              // 7
+      R"({"role":"user","parts":[{"functionResponse":{"name":"f","response":{"b":2}}}]}],)"      // 7
+      R"("generationConfig":{"maxOutputTokens":9,"candidateCount":2}})";
+  assert_prompt(body, 27, 1);
+  assert_int_equal(read(body).output_tokens_max(), 9);
+  assert_int_equal(read(body).choices(), 2);
+  assert_int_not_equal(prefix(body), 0);
+  std::string other = body;
+  other.replace(other.find("What?"), 5, "Who??");
+  assert_int_not_equal(prefix(body), prefix(other));
+  other = body;
+  other.replace(other.find("\"b\":2"), 5, "\"b\":3");
+  assert_int_equal(prefix(body), prefix(other));
+}
+
 void what_is_null_empty_or_of_another_type_counts_nothing(void**) {
   for (const char* text :
        {"{}", R"({"messages":null})", R"({"messages":[]})", R"({"messages":"text"})",
@@ -410,6 +430,7 @@ int main() {
       cmocka_unit_test(a_responses_request),
       cmocka_unit_test(completions_and_embeddings),
       cmocka_unit_test(a_request_of_anthropics_shape),
+      cmocka_unit_test(a_request_of_geminis_shape),
       cmocka_unit_test(what_is_null_empty_or_of_another_type_counts_nothing),
       cmocka_unit_test(bytes_that_are_no_utf8_do_no_harm),
       cmocka_unit_test(long_texts_are_counted_whole),
