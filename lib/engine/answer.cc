@@ -19,6 +19,15 @@ Chunk take(Chain& chain, uint64_t n) {
   return part;
 }
 
+// What is made here goes out in pieces no longer than a TLS record, as what a socket brings does: the window may be
+// overrun by one.
+constexpr size_t kPieceMax = 16 * 1024;
+
+void push_pieces(Chain& to, std::string_view bytes) {
+  Chunk all = Chunk::copy(bytes);
+  for (size_t at = 0; at < all.size(); at += kPieceMax) to.push(all.slice(at, std::min(kPieceMax, all.size() - at)));
+}
+
 }  // namespace
 
 void Call::on_bytes(Link& link, const Chunk& chunk) {
@@ -159,7 +168,7 @@ void Call::hold_translated() {
     for (std::string_view rest = context_.text; parser.next(rest, event);)
       if (!event.comment && event.data != "[DONE]") held_.push(Chunk::copy(event.data));
   } else {
-    held_.push(Chunk::copy(context_.text));
+    push_pieces(held_, context_.text);
   }
   complete_to_ = held_begin_ + held_.bytes();
 }
@@ -176,7 +185,8 @@ bool Call::translate_answer() {
     fail(ErrorClass::broken, "the answer cannot be read: " + answer.error().message);
     return false;
   }
-  held_ = Chain(Chunk::copy(answer.value()));
+  held_.clear();
+  push_pieces(held_, answer.value());
   return true;
 }
 
@@ -400,12 +410,16 @@ void Call::broken(Status status, std::string message) {
     if (split_event_) held_.push(Chunk::copy("\n\n"));
     if (!in_band_error_)
       held_.push(Chunk::copy(broken_event(operation_, message)));
+    error_said_ = true;
   }
   answer_ended_ = true;
   end_status_ = status;
   end_message_ = std::move(message);
   // Nor for credit.
-  if (over && outstanding() >= window_) held_.clear();
+  if (over && outstanding() >= window_) {
+    held_.clear();
+    error_said_ = false;
+  }
   release();
 }
 
