@@ -125,18 +125,6 @@ lb_status read_outcome(const lb_outcome* given, lb::DoorOutcome& out) {
   return LB_OK;
 }
 
-// Has `fill` write a struct of any age: as much as the host's has room for, which is `least` if it is of any use.
-template <typename T, typename Fill>
-lb_status write_struct(T* out, size_t least, Fill fill) {
-  if (!out || out->struct_size < least || out->struct_size > lb::kOptionsMax) return LB_INVALID;
-  if (out->struct_size == sizeof(T)) return fill(*out);
-  T whole = {};
-  lb_status status = fill(whole);
-  whole.struct_size = out->struct_size;
-  std::memcpy(out, &whole, std::min<size_t>(out->struct_size, sizeof whole));
-  return status;
-}
-
 void fill_pick(const lb::DoorPick& picked, lb_pick& out) {
   const lb::World::Named* named = picked.named;
   out.target = picked.target;
@@ -185,7 +173,7 @@ lb_status lb_balancer_pick(lb_balancer* balancer, const lb_ask* ask, uint64_t no
   if (!balancer) return LB_INVALID;
   if (lb_status status = read_ask(ask, wanted); status != LB_OK) return status;
   // A host that could not learn the number of its pick could never report it.
-  return write_struct(out, offsetof(lb_pick, wait_ns), [&](lb_pick& pick) {
+  return lb::write_struct(out, offsetof(lb_pick, wait_ns), [&](lb_pick& pick) {
     lb::DoorPick picked;
     std::lock_guard lock(balancer->mutex);
     balancer->door.pick(wanted, at(now_ns), picked);
@@ -199,7 +187,7 @@ lb_status lb_balancer_report(lb_balancer* balancer, uint64_t pick, const lb_outc
   lb::DoorOutcome how;
   if (!balancer) return LB_INVALID;
   if (lb_status status = read_outcome(outcome, how); status != LB_OK) return status;
-  return write_struct(out, sizeof out->struct_size, [&](lb_next& next) {
+  return lb::write_struct(out, sizeof out->struct_size, [&](lb_next& next) {
     std::lock_guard lock(balancer->mutex);
     auto after = balancer->door.report(pick, how, at(now_ns));
     if (!after.ok()) return static_cast<lb_status>(after.error().status);

@@ -28,6 +28,10 @@ IS(lb_call_options_grows, sizeof(lb_call_options) >= 32);
 AT(lb_call_options, struct_size, 0); AT(lb_call_options, delivery, 4); AT(lb_call_options, user_data, 8);
 AT(lb_call_options, deadline_ms, 16); AT(lb_call_options, window_bytes, 20); AT(lb_call_options, priority, 24);
 AT(lb_call_options, flags, 28);
+
+IS(lb_verdict_grows, sizeof(lb_verdict) >= 48);
+AT(lb_verdict, struct_size, 0); AT(lb_verdict, valid, 4); AT(lb_verdict, begin, 8); AT(lb_verdict, size, 16);
+AT(lb_verdict, asks, 24); AT(lb_verdict, error, 32); AT(lb_verdict, next, 40);
 #endif
 
 SIZE(lb_call, 8);
