@@ -416,8 +416,9 @@ type TextRules struct {
 }
 
 // Validate: What answers have to be before any of them is passed on; one that is not is asked for again, and told why.
-// Answers are held until they are whole, streams too. Calls of tools and refusals pass unchecked. Without it: nothing
-// is checked.
+// Answers are held until they are whole, streams too. Calls of tools and refusals pass unchecked; an answer that goes
+// on with a last turn of the assistant's is checked without that. After the last ask: 422, `invalid_output`. Without
+// it: nothing is checked.
 type Validate struct {
 	// `find`: JSON, or a text with an object or array in it; then that alone is passed on, the first that fits
 	// `schema`. `strict`: JSON and nothing else. With `schema` it is `find` by default.
@@ -544,8 +545,9 @@ type Route struct {
 	CommitOn CommitOn `json:"commit_on,omitempty"`
 
 	// What answers have to be before any of them is passed on; one that is not is asked for again, and told why.
-	// Answers are held until they are whole, streams too. Calls of tools and refusals pass unchecked. Without it:
-	// nothing is checked.
+	// Answers are held until they are whole, streams too. Calls of tools and refusals pass unchecked; an answer that
+	// goes on with a last turn of the assistant's is checked without that. After the last ask: 422, `invalid_output`.
+	// Without it: nothing is checked.
 	Validate *Validate `json:"validate,omitempty"`
 }
 

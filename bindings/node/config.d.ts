@@ -325,8 +325,9 @@ export interface TextRules {
 
 /**
  * What answers have to be before any of them is passed on; one that is not is asked for again, and told why. Answers
- * are held until they are whole, streams too. Calls of tools and refusals pass unchecked. Without it: nothing is
- * checked.
+ * are held until they are whole, streams too. Calls of tools and refusals pass unchecked; an answer that goes on with a
+ * last turn of the assistant's is checked without that. After the last ask: 422, `invalid_output`. Without it: nothing
+ * is checked.
  */
 export interface Validate {
   /**
@@ -457,8 +458,9 @@ export interface Route {
   commit_on?: CommitOn;
   /**
    * What answers have to be before any of them is passed on; one that is not is asked for again, and told why.
-   * Answers are held until they are whole, streams too. Calls of tools and refusals pass unchecked. Without it:
-   * nothing is checked.
+   * Answers are held until they are whole, streams too. Calls of tools and refusals pass unchecked; an answer
+   * that goes on with a last turn of the assistant's is checked without that. After the last ask: 422,
+   * `invalid_output`. Without it: nothing is checked.
    */
   validate?: Validate;
 }

@@ -125,7 +125,7 @@ void Call::ask_again(const std::string& said, const std::string& error) {
   bool may = validation_->asks < validation_->rules->asks && next.kind != policy::Next::Kind::stop;
   if (!may || !extend_request(said, error)) return give_up_checked(said, error);
   validation_->asks++;
-  // Whoever has answered may answer again, and its cache has the conversation.
+  // Whoever has answered may answer again, and its cache has the conversation. The retry budget is for what fails.
   leave_out_unable();
   waiting_since_ = context_.now;
   dispatch();

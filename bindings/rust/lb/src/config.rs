@@ -818,8 +818,9 @@ impl Json for TextRules {
 }
 
 /// What answers have to be before any of them is passed on; one that is not is asked for again, and told why. Answers
-/// are held until they are whole, streams too. Calls of tools and refusals pass unchecked. Without it: nothing is
-/// checked.
+/// are held until they are whole, streams too. Calls of tools and refusals pass unchecked; an answer that goes on with
+/// a last turn of the assistant's is checked without that. After the last ask: 422, `invalid_output`. Without it:
+/// nothing is checked.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Validate {
     /// `find`: JSON, or a text with an object or array in it; then that alone is passed on, the first that
@@ -940,7 +941,8 @@ pub struct Route {
     pub commit_on: Option<CommitOn>,
     /// What answers have to be before any of them is passed on; one that is not is asked for again, and
     /// told why. Answers are held until they are whole, streams too. Calls of tools and refusals pass
-    /// unchecked. Without it: nothing is checked.
+    /// unchecked; an answer that goes on with a last turn of the assistant's is checked without that. After
+    /// the last ask: 422, `invalid_output`. Without it: nothing is checked.
     pub validate: Option<Validate>,
 }
 
