@@ -524,6 +524,36 @@ LB_API lb_status lb_translate_end(lb_translation *stream, lb_translated *out);
 /* [one][cb] NULL is fine. */
 LB_API void lb_translate_free(lb_translation *stream);
 
+/* ---- Answers ------------------------------------------------------------ */
+
+/*
+ * What `validate` of a route does for the engine's calls, for hosts that send
+ * requests themselves:
+ *
+ *     lb_validate(rules, rules_len, text, text_len, &verdict, &error);
+ *     if (verdict.valid) { use text[begin .. begin + size) }
+ *     else { add the text as the model's turn and verdict.next as the user's; ask
+ *            again, at most verdict.asks times }
+ *     lb_free(verdict.error); lb_free(verdict.next);
+ */
+typedef struct lb_verdict {
+  uint32_t struct_size;
+  uint32_t valid;  /* 1: the text keeps the rules. */
+  uint64_t begin;  /* Byte of the text with which what is to be used begins: all of it, or the JSON found in it. */
+  uint64_t size;   /* How many bytes that are; 0 where it is not valid. */
+  uint32_t asks;   /* How often to ask again, as the rules say. */
+  uint32_t reserved;
+  char *error;     /* What is wrong, one sentence; NULL if nothing is.  Free with lb_free. */
+  char *next;      /* What to say to the model then; NULL if nothing is wrong.  Free with lb_free. */
+} lb_verdict;
+
+/* [any][cb] Checks `text`, which a model has said, by `rules`: what stands under `validate` of a route, JSON or YAML.
+   LB_OK whether it is valid or not: see out->valid.  LB_CONFIG: the rules are wrong; err->where is a JSON pointer into
+   them.  LB_INVALID: something is NULL, or struct_size is not set.  Keeps nothing: the rules are read anew each time,
+   which takes less than a millisecond for a schema of ten kilobytes. */
+LB_API lb_status lb_validate(const char *rules, size_t rules_len, const char *text, size_t text_len, lb_verdict *out,
+                             lb_error *err);
+
 /* ---- Memory ------------------------------------------------------------- */
 
 LB_API void lb_free(void *ptr); /* [any][cb] Frees what a function here said to free. NULL is fine. */

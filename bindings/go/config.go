@@ -138,6 +138,14 @@ const (
 	CommitOnHead    CommitOn = "head"
 )
 
+// AnswerJson is one of the constants below.
+type AnswerJson string
+
+const (
+	AnswerJsonFind   AnswerJson = "find"
+	AnswerJsonStrict AnswerJson = "strict"
+)
+
 // ErrorClass is one of the constants below.
 type ErrorClass string
 
@@ -392,6 +400,51 @@ type Hedge struct {
 	USDMax float64 `json:"usd_max,omitempty"`
 }
 
+// TextRules: Rules for the text that is passed on.
+type TextRules struct {
+	// The fewest. [characters]
+	MinChars int `json:"min_chars,omitempty"`
+
+	// The most. Without it: no bound. [characters]
+	MaxChars *int `json:"max_chars,omitempty"`
+
+	// Each is in it, in this case.
+	Contains []string `json:"contains,omitempty"`
+
+	// None of these is in it.
+	Excludes []string `json:"excludes,omitempty"`
+}
+
+// Validate: What answers have to be before any of them is passed on; one that is not is asked for again, and told why.
+// Answers are held until they are whole, streams too. Calls of tools and refusals pass unchecked; an answer that goes
+// on with a last turn of the assistant's is checked without that. After the last ask: 422, `invalid_output`. Without
+// it: nothing is checked.
+type Validate struct {
+	// `find`: JSON, or a text with an object or array in it; then that alone is passed on, the first that fits
+	// `schema`. `strict`: JSON and nothing else. With `schema` it is `find` by default.
+	Json AnswerJson `json:"json,omitempty"`
+
+	// A JSON Schema (2020-12, or as drafts 6 and 7 have it) that the JSON has to fit. References stay within it;
+	// `format` is not checked; unevaluatedProperties, unevaluatedItems and $dynamicRef are refused.
+	Schema map[string]any `json:"schema,omitempty"`
+
+	// A regular expression (PCRE2) that is found somewhere in what is passed on; ^ and $ for all of it.
+	Pattern string `json:"pattern,omitempty"`
+
+	// Rules for the text that is passed on.
+	Text *TextRules `json:"text,omitempty"`
+
+	// What is wanted, in words: the model is told when it is asked again.
+	Wanted string `json:"wanted,omitempty"`
+
+	// How often it is asked again. Each is an attempt, so `retries` bounds it too. As pllm's max_retries. [asks]
+	Asks *int `json:"asks,omitempty"`
+
+	// An answer that is longer fails, for it cannot be checked. Events of a stream take some 300 bytes a token; room
+	// for ten thousand of them. [bytes]
+	HoldBytes int `json:"hold_bytes,omitempty"`
+}
+
 // Route: One model's route.
 type Route struct {
 	// The model that callers ask for, or a pattern, `gpt-4*`: the first that fits a model without a route of its own;
@@ -490,6 +543,12 @@ type Route struct {
 
 	// What ends the chance of another attempt: the first content, or the head of the answer.
 	CommitOn CommitOn `json:"commit_on,omitempty"`
+
+	// What answers have to be before any of them is passed on; one that is not is asked for again, and told why.
+	// Answers are held until they are whole, streams too. Calls of tools and refusals pass unchecked; an answer that
+	// goes on with a last turn of the assistant's is checked without that. After the last ask: 422, `invalid_output`.
+	// Without it: nothing is checked.
+	Validate *Validate `json:"validate,omitempty"`
 }
 
 // Account: One account.

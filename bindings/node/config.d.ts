@@ -87,6 +87,10 @@ export type CommitOn =
   | "content"
   | "head";
 
+export type AnswerJson =
+  | "find"
+  | "strict";
+
 export type ErrorClass =
   | "bad_request"
   | "context_length"
@@ -307,6 +311,50 @@ export interface Hedge {
   usd_max?: number;
 }
 
+/** Rules for the text that is passed on. */
+export interface TextRules {
+  /** The fewest. [characters] */
+  min_chars?: number;
+  /** The most. Without it: no bound. [characters] */
+  max_chars?: number;
+  /** Each is in it, in this case. */
+  contains?: string[];
+  /** None of these is in it. */
+  excludes?: string[];
+}
+
+/**
+ * What answers have to be before any of them is passed on; one that is not is asked for again, and told why. Answers
+ * are held until they are whole, streams too. Calls of tools and refusals pass unchecked; an answer that goes on with a
+ * last turn of the assistant's is checked without that. After the last ask: 422, `invalid_output`. Without it: nothing
+ * is checked.
+ */
+export interface Validate {
+  /**
+   * `find`: JSON, or a text with an object or array in it; then that alone is passed on, the first that fits
+   * `schema`. `strict`: JSON and nothing else. With `schema` it is `find` by default.
+   */
+  json?: AnswerJson;
+  /**
+   * A JSON Schema (2020-12, or as drafts 6 and 7 have it) that the JSON has to fit. References stay within it;
+   * `format` is not checked; unevaluatedProperties, unevaluatedItems and $dynamicRef are refused.
+   */
+  schema?: Record<string, unknown>;
+  /** A regular expression (PCRE2) that is found somewhere in what is passed on; ^ and $ for all of it. */
+  pattern?: string;
+  /** Rules for the text that is passed on. */
+  text?: TextRules;
+  /** What is wanted, in words: the model is told when it is asked again. */
+  wanted?: string;
+  /** How often it is asked again. Each is an attempt, so `retries` bounds it too. As pllm's max_retries. [asks] */
+  asks?: number;
+  /**
+   * An answer that is longer fails, for it cannot be checked. Events of a stream take some 300 bytes a token;
+   * room for ten thousand of them. [bytes]
+   */
+  hold_bytes?: number;
+}
+
 /** One model's route. */
 export interface Route {
   /**
@@ -408,6 +456,13 @@ export interface Route {
   hold_bytes?: number;
   /** What ends the chance of another attempt: the first content, or the head of the answer. */
   commit_on?: CommitOn;
+  /**
+   * What answers have to be before any of them is passed on; one that is not is asked for again, and told why.
+   * Answers are held until they are whole, streams too. Calls of tools and refusals pass unchecked; an answer
+   * that goes on with a last turn of the assistant's is checked without that. After the last ask: 422,
+   * `invalid_output`. Without it: nothing is checked.
+   */
+  validate?: Validate;
 }
 
 /** One account. */

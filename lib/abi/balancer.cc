@@ -174,7 +174,7 @@ lb_status lb_balancer_pick(lb_balancer* balancer, const lb_ask* ask, uint64_t no
   if (!balancer) return LB_INVALID;
   if (lb_status status = read_ask(ask, wanted); status != LB_OK) return status;
   // A host that could not learn the number of its pick could never report it.
-  return write_struct(out, offsetof(lb_pick, wait_ns), [&](lb_pick& pick) {
+  return lb::write_struct(out, offsetof(lb_pick, wait_ns), [&](lb_pick& pick) {
     lb::DoorPick picked;
     std::lock_guard lock(balancer->mutex);
     balancer->door.pick(wanted, at(now_ns), picked);
@@ -188,7 +188,7 @@ lb_status lb_balancer_report(lb_balancer* balancer, uint64_t pick, const lb_outc
   lb::DoorOutcome how;
   if (!balancer) return LB_INVALID;
   if (lb_status status = read_outcome(outcome, how); status != LB_OK) return status;
-  return write_struct(out, sizeof out->struct_size, [&](lb_next& next) {
+  return lb::write_struct(out, sizeof out->struct_size, [&](lb_next& next) {
     std::lock_guard lock(balancer->mutex);
     auto after = balancer->door.report(pick, how, at(now_ns));
     if (!after.ok()) return static_cast<lb_status>(after.error().status);

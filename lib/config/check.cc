@@ -160,6 +160,7 @@ Problem check_form(const Place& place, const Row& row, std::string_view text) {
       return std::nullopt;
     case Type::object: case Type::list: case Type::map: case Type::models: case Type::boolean:
     case Type::integer: case Type::number: case Type::string: case Type::secret: case Type::pem:
+    case Type::json_object:
       return std::nullopt;
   }
   return std::nullopt;
@@ -182,6 +183,8 @@ Problem check_value(const Place& place, const Row& row, JsonView view) {
     case Type::models: return check_models(place, row, view);
     case Type::boolean:
       return view.is_bool() ? std::nullopt : wrong_type(place, row, view);
+    case Type::json_object:
+      return view.is_object() ? std::nullopt : wrong_type(place, row, view);
     case Type::integer: case Type::number: return check_number(place, row, view);
     case Type::string: case Type::name: case Type::choice: case Type::url: case Type::address:
     case Type::secret: case Type::pem:
@@ -192,8 +195,6 @@ Problem check_value(const Place& place, const Row& row, JsonView view) {
 
 }  // namespace
 
-Problem check_shape(JsonView document) {
-  return check_value(Place(), schema::row(schema::Key::root), document);
-}
+Problem check_shape(JsonView document, schema::Key as) { return check_value(Place(), schema::row(as), document); }
 
 }  // namespace lb

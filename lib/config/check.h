@@ -3,10 +3,12 @@
 #pragma once
 
 #include "config/place.h"
+#include "config/schema.h"
 #include "wire/json.h"
 
 namespace lb {
 
-Problem check_shape(JsonView document);
+// `as`: what of a configuration the document is.
+Problem check_shape(JsonView document, schema::Key as = schema::Key::root);
 
 }  // namespace lb

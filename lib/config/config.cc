@@ -96,4 +96,14 @@ Result<std::shared_ptr<const Config>> parse_config(std::string_view text, Secret
   return std::shared_ptr<const Config>(std::move(config));
 }
 
+Result<std::shared_ptr<const AnswerRules>> parse_answer_rules(std::string_view text) {
+  Result<JsonDocument> document = parse_document(text);
+  if (!document.ok()) return in_document(document.error());
+  JsonView root = document.value().root();
+  if (Problem problem = check_shape(root, schema::Key::validate)) return std::move(*problem);
+  std::shared_ptr<const AnswerRules> rules;
+  if (Problem problem = read_validate(Place(), root, rules)) return std::move(*problem);
+  return rules;
+}
+
 }  // namespace lb

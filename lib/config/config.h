@@ -20,6 +20,7 @@
 #include "wire/error_class.h"
 #include "wire/operation.h"
 #include "wire/pattern.h"
+#include "wire/validate.h"
 
 namespace lb {
 
@@ -116,6 +117,13 @@ enum class Affinity : uint8_t {
   off,
 };
 
+// What answers have to be before they are passed on.
+struct AnswerRules {
+  Validator validator;
+  uint32_t asks = 0;        // How often the model is asked again.
+  uint32_t hold_bytes = 0;  // Of an answer; a longer one cannot be checked.
+};
+
 struct Route {
   std::string model;                         // Or a pattern; "*" takes what no other route names.
   std::vector<std::vector<uint32_t>> tiers;  // Indices of deployments.
@@ -131,6 +139,7 @@ struct Route {
   uint32_t replay_bytes = 0;  // Request body kept for another attempt; a longer one is sent once.
   uint32_t hold_bytes = 0;   // Response held before the first content; when full, it commits.
   CommitOn commit_on = CommitOn::content;
+  std::shared_ptr<const AnswerRules> rules;  // Null: answers are passed on as they come.
 };
 
 struct Listen {
@@ -208,6 +217,9 @@ inline constexpr size_t kDocumentMax = size_t{16} << 20;
 // error of syntax has none, but a line in its message.
 Result<std::shared_ptr<const Config>> parse_config(std::string_view text, Secrets* secrets,
                                                    SecretUse use);
+
+// A document that is `validate` of a route and nothing else. `where` of an error is a JSON pointer into it.
+Result<std::shared_ptr<const AnswerRules>> parse_answer_rules(std::string_view text);
 
 // From the same table: the JSON Schema, with defaults, units and documentation.
 std::string config_schema();

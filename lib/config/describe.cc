@@ -84,6 +84,9 @@ void write_type(JsonWriter& json, const Row& row) {
       json.key("additionalProperties");
       return describe(json, *schema::child(row, "*"));
     case Type::models: return write_models(json, row);
+    case Type::json_object:
+      json.key("type").value("object");
+      return;
     case Type::boolean:
       json.key("type").value("boolean");
       return;

@@ -19,6 +19,8 @@ Problem read_policies(JsonView root, Preset preset, Config& out);
 policy::ScopeSpec read_limits(JsonView view, schema::Key first, Preset preset);
 policy::Price read_price(JsonView view);
 policy::HedgeSpec read_hedge(JsonView view);
+// Null where there is none (validate.cc).
+Problem read_validate(const Place& place, JsonView view, std::shared_ptr<const AnswerRules>& out);
 
 // After the deployments: reads the routes and adds those that nobody wrote.
 Problem read_routes(JsonView root, Preset preset, Config& config);

@@ -173,6 +173,9 @@ Problem read_routes(JsonView root, Preset preset, Config& config) {
     Route route;
     route.model = read_string(view, Key::route_model);
     read_settings(view, preset, route);
+    Place checks = here.at("validate");
+    if (Problem problem = read_validate(checks, view[schema::row(Key::validate).segment()], route.rules))
+      return problem;
     if (!routed.insert(route.model).second)
       return here.at("model").error("another route has the model \"" + route.model + "\"; write one route a model");
     if (Problem problem = read_tiers(here, view, offers, route)) return problem;

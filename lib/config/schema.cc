@@ -93,6 +93,7 @@ std::string expected(const Row& row) {
     case Type::url: return "https://host/path";
     case Type::address: return "127.0.0.1:8080, [::1]:8080 or unix:/path";
     case Type::secret: return "a string, {env: NAME} or {file: PATH}";
+    case Type::json_object: return "an object";
     case Type::pem: return "a path, PEM text, {env: NAME} or {file: PATH}";
   }
   return "";

@@ -32,6 +32,7 @@ enum class Type : uint8_t {
   url,
   address,
   secret,   // A string, {env: NAME} or {file: PATH}.
+  json_object,  // As it stands: what is in it is no key of lb's.
   pem,      // A path, a text with "-----BEGIN", {env: NAME} or {file: PATH}.
 };
 

@@ -91,7 +91,7 @@ void Call::on_head(Link& link) {
     attempt_.stream = std::make_unique<StreamTranslator>(dialect_of(attempt_.operation), translation_->caller(),
                                                          how_to_answer());
   // An answer that is translated as a whole may still turn out to be none.
-  bool whole = delivery_ == Delivery::whole || (attempt_.translated && !events_);
+  bool whole = delivery_ == Delivery::whole || (attempt_.translated && !events_) || validation_;
   if (route_config().commit_on == CommitOn::head && !whole) commit();
 }
 
@@ -107,6 +107,7 @@ void Call::on_body(Chunk chunk) {
   if (head_emitted_) return;
   if (sign == Answer::Sign::error) attempt_.error = true;  // Judged when its body is here.
   // A JSON answer is of no use before its end, so it is held as far as the bound allows.
+  if (validation_) return hold_checked(false);
   bool all = delivery_ == Delivery::whole || attempt_.translated;
   uint64_t bound = all ? context_.limits().body_bytes : uint64_t{route_config().hold_bytes};
   if (held_.bytes() < bound) return;
@@ -137,7 +138,7 @@ void Call::inspect_events(const Chunk& chunk) {
       continue;
     }
     if (sign == Answer::Sign::error) {
-      in_band_error_ = head_emitted_ || content;
+      in_band_error_ = head_emitted_ || (content && !validation_);
       if (in_band_error_) {
         rewrite(event);
         break;
@@ -155,6 +156,7 @@ void Call::inspect_events(const Chunk& chunk) {
     if (head_emitted_) return broken(Status::BROKEN, "an event of the stream is too long");
     return fail(ErrorClass::broken, "an event of the stream is too long");
   }
+  if (validation_) return hold_checked(content);
   bool full = held_.bytes() >= route_config().hold_bytes && delivery_ != Delivery::whole;
   if (!head_emitted_ && ((content && delivery_ != Delivery::whole) || full)) commit();
   if (in_band_error_) broken(Status::BROKEN, "the upstream reported an error in mid-stream");
@@ -317,16 +319,24 @@ void Call::judge_answer() {
   if (!answer.finished())
     return fail(ErrorClass::broken, held_.empty() ? "the answer is empty"
                                                   : "the answer ended before it was complete");
-  if (events_ && delivery_ != Delivery::whole)
+  if (events_ && delivery_ != Delivery::whole && !attempt_.ended.first_content)
     return fail(ErrorClass::server, "the stream ended without content");
   if (attempt_.translated && !events_ && !translate_answer()) return;
+  if (validation_ && !check_answer()) return;
   commit();
   if (phase_ != Phase::done) finish_answer();
 }
 
+void Call::note_first_content() {
+  if (attempt_.ended.first_content) return;
+  attempt_.ended.first_content = context_.now - attempt_.started;
+  context_.fleet.target(attempt_.target).meter.first_byte.record(*attempt_.ended.first_content);
+  if (!counting()) plan().hedges.observe(plan().hedge, streams(), *attempt_.ended.first_content);
+}
+
 void Call::commit() {
   LB_CHECK(!head_emitted_);
-  win();
+  if (!attempt_.ended.first_content) win();  // Else it did when that came.
   Head& head = attempt_.head;
   remove_hop_by_hop(head);
   std::erase_if(head.fields,
@@ -362,11 +372,7 @@ void Call::commit() {
   event.detail = detail("");
   emit(Event::Kind::head, std::move(event));
   head_emitted_ = true;
-  if (attempt_.serial && !attempt_.error) {
-    attempt_.ended.first_content = context_.now - attempt_.started;
-    context_.fleet.target(attempt_.target).meter.first_byte.record(*attempt_.ended.first_content);
-    if (!counting()) plan().hedges.observe(plan().hedge, streams(), *attempt_.ended.first_content);
-  }
+  if (attempt_.serial && !attempt_.error) note_first_content();
   if (!attempt_.serial || attempt_.request_done) drop_body();
   set_phase(Phase::relaying, attempt_.serial ? context_.now + deployment().timeouts.idle
                                              : Instant::never());
@@ -455,12 +461,24 @@ void Call::broken(Status status, std::string message) {
   release();
 }
 
+// A whole answer, and a success of its target: for the meters, and for its health.
+void Call::count_answer() {
+  Target& target = context_.fleet.target(attempt_.target);
+  TargetMeter& meter = target.meter;
+  usage_ = attempt_.answer->usage();
+  if (counting()) context_.fleet.upstream(target.upstream).count_failures = 0;
+  meter.ok++;
+  meter.tokens_in += usage_.input.value_or(0);
+  meter.tokens_out += usage_.output.value_or(0);
+  meter.latency.record(context_.now - attempt_.started);
+  attempt_.ended.verdict = policy::Verdict::good;
+}
+
 // The body ended where it should, as far as HTTP goes.
 void Call::finish_answer() {
-  Target& target = context_.fleet.target(attempt_.target);
   if (attempt_.answer) {
     const Answer& answer = *attempt_.answer;
-    target.meter.malformed_events += answer.malformed();
+    context_.fleet.target(attempt_.target).meter.malformed_events += answer.malformed();
     context_.text.clear();
     bool whole = !attempt_.stream || attempt_.stream->end(context_.text);
     if (!answer.finished() || !whole)
@@ -469,13 +487,7 @@ void Call::finish_answer() {
     if (events_ && array()) held_.push(Chunk::copy(GeminiArray::kEnd));
     // Its head has gone out as a success: the route commits by the head.
     if (answer.failed()) return broken(Status::BROKEN, "the upstream reported an error within a success");
-    usage_ = answer.usage();
-    if (counting()) context_.fleet.upstream(target.upstream).count_failures = 0;
-    target.meter.ok++;
-    target.meter.tokens_in += usage_.input.value_or(0);
-    target.meter.tokens_out += usage_.output.value_or(0);
-    target.meter.latency.record(context_.now - attempt_.started);
-    attempt_.ended.verdict = policy::Verdict::good;
+    count_answer();
   }
   close_attempt(attempt_.error ? Took::answer : Took::usage);
   answer_ended_ = true;

@@ -226,7 +226,7 @@ void Call::set_phase(Phase phase, Instant due) {
 
 std::unique_ptr<Detail> Call::detail(std::string message) const {
   auto out = std::make_unique<Detail>();
-  out->usage = usage_;
+  out->usage = validation_ ? sum(validation_->usage, usage_) : usage_;
   out->attempts = attempts_;
   out->queued = dispatched_.value_or(context_.now) - started_;
   if (first_byte_) out->first_byte = *first_byte_ - started_;

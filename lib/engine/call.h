@@ -4,6 +4,7 @@
 //   dispatch.cc route, choose a target, wait for one, give up
 //   attempt.cc  one try: a link, the request on it, its failures
 //   answer.cc   the response: hold, commit, relay within the window, break
+//   validation.cc  answers that are checked, and asked for again
 //   hedge.cc    a second attempt beside one that is slow, and which of the two stays
 //   echo.cc     answers of echo deployments
 //
@@ -21,6 +22,7 @@
 #include "engine/context.h"
 #include "engine/judgement.h"
 #include "engine/translation.h"
+#include "engine/validation.h"
 #include "policy/retry.h"
 #include "wire/answer.h"
 
@@ -230,12 +232,22 @@ class Call {
   WriteAnswer how_to_answer() const;
   void judge_error(bool whole);
   void judge_answer();
+  void note_first_content();
+  void count_answer();
   bool go_larger();
   void commit();
   void release();
   void broken(Status status, std::string message);
   void finish_answer();
   uint64_t outstanding() const { return delivered_ > credited_ ? delivered_ - credited_ : 0; }
+
+  // validation.cc
+  void hold_checked(bool content);
+  bool check_answer();
+  void ask_again(const std::string& said, const std::string& error);
+  bool extend_request(std::string_view said, std::string_view error);
+  void give_up_checked(const std::string& said, const std::string& error);
+  std::string held_text() const;
 
   // hedge.cc
   void arm_hedge();
@@ -282,6 +294,7 @@ class Call {
   bool routed_ = false;
   bool needs_whole_ = false;     // Some target needs the request translated, for which all of it has to be here.
   std::unique_ptr<Translation> translation_;
+  std::unique_ptr<Validation> validation_;  // Its answers are checked.
   RequestBody body_;
   OpenAiRequest scan_;
   std::string model_;

@@ -81,6 +81,14 @@ void Call::route() {
     return refuse(400, "wrong_dialect",
                   "no deployment of " + json_quote(wanted.substr(0, 100)) + " has the operation of " +
                       json_quote(request_.target.substr(0, 100)) + "; ask for another model");
+  OperationKind kind = kind_of(operation_);
+  if (route->rules && kind == OperationKind::completion)
+    return refuse(400, "wrong_operation", "the answers of this model are checked, for which it has to be asked in a "
+                                          "conversation; ask at /v1/chat/completions");
+  if (route->rules && kind == OperationKind::conversation) {
+    validation_ = std::make_unique<Validation>(Validation{route->rules, dialect_of(operation_)});
+    needs_whole_ = true;
+  }
   route_index_ = static_cast<size_t>(route - world_->config->routes.data());
   routed_ = true;
   if (window_ == 0) window_ = route->window_bytes;

@@ -31,6 +31,7 @@ struct CallMeter {
   uint64_t cancelled = 0;
   uint64_t retries = 0;
   uint64_t retries_denied = 0;  // The retry budget was spent.
+  uint64_t invalid_answers = 0;  // They broke the rules of their route.
   uint64_t hedges = 0;
   uint64_t hedges_won = 0;      // The second attempt had content first, or the first failed meanwhile.
   uint64_t hedges_denied = 0;   // The share of calls was used up.

@@ -183,7 +183,8 @@ std::string print_stats_json(const Context& context, size_t calls_in_flight) {
   json.key("failed").value(meter.failed).key("cancelled").value(meter.cancelled);
   json.key("retries").value(meter.retries).key("retries_denied").value(meter.retries_denied);
   json.key("hedges").value(meter.hedges).key("hedges_won").value(meter.hedges_won);
-  json.key("hedges_denied").value(meter.hedges_denied).end_object();
+  json.key("hedges_denied").value(meter.hedges_denied);
+  json.key("invalid_answers").value(meter.invalid_answers).end_object();
   json.key("links").begin_object();
   json.key("open").value(uint64_t{context.pool.size()});
   json.key("idle").value(uint64_t{context.pool.idle()}).end_object();
@@ -208,6 +209,8 @@ std::string print_stats_prometheus(const Context& context, size_t calls_in_fligh
   out.sample("", uint64_t{context.waiting.size()});
   out.family("lb_retries_total", "counter", "Attempts after the first of a call.");
   out.sample("", meter.retries);
+  out.family("lb_invalid_answers_total", "counter", "Answers that broke the rules of their route.");
+  out.sample("", meter.invalid_answers);
   out.family("lb_retries_denied_total", "counter", "Attempts that the retry budget did not allow.");
   out.sample("", meter.retries_denied);
   out.family("lb_hedges_total", "counter", "Attempts sent beside another that was slow.");

@@ -18,6 +18,8 @@ namespace {
 // AUTO_CALLOUT has PCRE2 report before each part that it tries: the only way to count a match as a whole.
 // NEVER_BACKSLASH_C: \C would match half a character.
 constexpr uint32_t kOptions = PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C | PCRE2_AUTO_CALLOUT;
+constexpr uint32_t kEcmaOptions =
+    PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_BSUX | PCRE2_ALLOW_EMPTY_CLASS | PCRE2_MATCH_UNSET_BACKREF;
 
 struct Free {
   void operator()(pcre2_compile_context* context) const { pcre2_compile_context_free(context); }
@@ -49,7 +51,7 @@ PCRE2_SPTR bytes_of(std::string_view text) {
 
 }  // namespace
 
-Result<Pattern> Pattern::compile(std::string_view text) {
+Result<Pattern> Pattern::compile(std::string_view text, Syntax syntax) {
   if (text.size() > kTextMax)
     return Error{Status::CONFIG, "",
                  "a regular expression of " + std::to_string(text.size()) + " bytes; write at most " +
@@ -59,9 +61,14 @@ Result<Pattern> Pattern::compile(std::string_view text) {
   // Whatever PCRE2 was built with.
   pcre2_set_newline(context.get(), PCRE2_NEWLINE_LF);
   pcre2_set_bsr(context.get(), PCRE2_BSR_UNICODE);
+  uint32_t options = kOptions;
+  if (syntax == Syntax::ecma) {
+    options |= kEcmaOptions;
+    pcre2_set_compile_extra_options(context.get(), PCRE2_EXTRA_ALT_BSUX);  // \u{1F600} too.
+  }
   int fault = 0;
   PCRE2_SIZE at = 0;
-  pcre2_code* code = pcre2_compile(bytes_of(text), text.size(), kOptions, &fault, &at, context.get());
+  pcre2_code* code = pcre2_compile(bytes_of(text), text.size(), options, &fault, &at, context.get());
   if (code) return Pattern(code);
   PCRE2_UCHAR words[256] = {};  // pcre2api(3): enough for every message.
   pcre2_get_error_message(fault, words, sizeof words);
@@ -78,16 +85,24 @@ Pattern& Pattern::operator=(Pattern&& other) noexcept {
 Pattern::~Pattern() { pcre2_code_free(static_cast<pcre2_code*>(code_)); }
 
 bool Pattern::matches(std::string_view subject) const {
+  uint64_t steps = std::max(kStepsMin, subject.size() * kStepsPerByte);
+  return matches_within(subject, steps).value_or(false);
+}
+
+std::optional<bool> Pattern::matches_within(std::string_view subject, uint64_t& steps) const {
   std::unique_ptr<pcre2_match_context, Free> context(pcre2_match_context_create(nullptr));
   std::unique_ptr<pcre2_match_data, Free> data(pcre2_match_data_create(1, nullptr));
-  if (!code_ || !context || !data) return false;
-  Allowance allowance{std::max(kStepsMin, subject.size() * kStepsPerByte), 0};
+  if (!code_ || !context || !data) return std::nullopt;
+  Allowance allowance{steps, 0};
   pcre2_set_match_limit(context.get(), kMatchLimit);
   pcre2_set_depth_limit(context.get(), kDepthLimit);
   pcre2_set_heap_limit(context.get(), kHeapLimitKib);
   pcre2_set_callout(context.get(), on_step, &allowance);
-  return pcre2_match(static_cast<const pcre2_code*>(code_), bytes_of(subject), subject.size(), 0, 0, data.get(),
-                     context.get()) >= 0;
+  int result = pcre2_match(static_cast<const pcre2_code*>(code_), bytes_of(subject), subject.size(), 0, 0, data.get(),
+                           context.get());
+  steps = allowance.left;
+  if (result >= 0) return true;
+  return result == PCRE2_ERROR_NOMATCH ? std::optional(false) : std::nullopt;
 }
 
 Cutter::Cutter(std::string_view expression) {

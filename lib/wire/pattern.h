@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "base/result.h"
@@ -29,8 +30,11 @@ class Pattern {
   // Of one match, where PCRE2 allows 20 GB (--with-heap-limit). "^(.|\n)*$" takes more than half of it for 64 KiB.
   static constexpr uint32_t kHeapLimitKib = 32 * 1024;
 
+  // ecma: as JSON Schema has it. `$` is the end of the text and nothing before it, \uXXXX is a character, [] is empty.
+  enum class Syntax : uint8_t { perl, ecma };
+
   // An error says what is wrong and at which byte of the text.
-  static Result<Pattern> compile(std::string_view text);
+  static Result<Pattern> compile(std::string_view text, Syntax syntax = Syntax::perl);
 
   Pattern(Pattern&& other) noexcept;
   Pattern& operator=(Pattern&& other) noexcept;
@@ -40,6 +44,9 @@ class Pattern {
 
   // Somewhere in `subject`; false too where a limit was hit.
   bool matches(std::string_view subject) const;
+  // The same with an allowance that several matches share: what is left of it is written back. Nothing where a limit
+  // was hit.
+  std::optional<bool> matches_within(std::string_view subject, uint64_t& steps) const;
 
  private:
   explicit Pattern(void* code) : code_(code) {}

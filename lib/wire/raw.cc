@@ -53,6 +53,7 @@ size_t value_end(std::string_view text, size_t at) {
 class Check {
  public:
   explicit Check(std::string_view text) : text_(text) {}
+  // One value; at() is behind it and the white space that follows.
   bool value() {
     for (;;) {
       at_ = skip_space(text_, at_);
@@ -71,7 +72,7 @@ class Check {
       }
       bool more = false;
       if (!close(more)) return false;
-      if (!more) return depth_ == 0 && at_ == text_.size();
+      if (!more) return depth_ == 0;
     }
   }
   size_t at() const { return at_; }
@@ -119,7 +120,7 @@ class Check {
 
   bool string() {
     size_t end = string_end(text_, at_);
-    if (end == text_.npos) return false;
+    if (end == text_.npos) return at_ = text_.size(), false;
     for (size_t i = at_ + 1; i + 1 < end; i++) {
       if (static_cast<unsigned char>(text_[i]) < 0x20) return at_ = i, false;
       if (text_[i] != '\\') continue;
@@ -169,9 +170,20 @@ class Check {
 
 Result<Raw> Raw::parse(std::string_view text) {
   Check check(text);
-  if (!check.value()) return Error{Status::INVALID, "", "no valid JSON at byte " + std::to_string(check.at())};
+  if (!check.value() || check.at() < text.size())
+    return Error{Status::INVALID, "", "no valid JSON at byte " + std::to_string(check.at())};
   size_t begin = skip_space(text, 0);
   return Raw(text.substr(begin, value_end(text, begin) - begin));
+}
+
+Raw Raw::first(std::string_view text, size_t& at) {
+  Check check(text);
+  bool whole = check.value();
+  at = check.at();
+  if (!whole) return {};
+  size_t begin = skip_space(text, 0);
+  at = value_end(text, begin);
+  return Raw(text.substr(begin, at - begin));
 }
 
 JsonType Raw::type() const {

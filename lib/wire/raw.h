@@ -22,6 +22,9 @@ class Raw {
   Raw() = default;
   // Checks `text` by RFC 8259, to the last byte; nesting up to JsonScan::kDepthMax. The message says at which byte.
   static Result<Raw> parse(std::string_view text);
+  // The value that `text` begins with, whatever follows it; absent if there is none. `at`: one past it, or the byte at
+  // which it ceased to be one, which is the size of the text where it was cut off.
+  static Raw first(std::string_view text, size_t& at);
 
   bool present() const { return !text_.empty(); }
   JsonType type() const;

@@ -39,6 +39,10 @@ AT(lb_translated, struct_size, 0); AT(lb_translated, flags, 4); AT(lb_translated
 AT(lb_translated, body_len, 16); AT(lb_translated, path, 24); AT(lb_translated, model, 32);
 AT(lb_translated, lost, 40); AT(lb_translated, known, 48); AT(lb_translated, left_out, 52);
 AT(lb_translated, tokens_in, 56); AT(lb_translated, tokens_out, 64); AT(lb_translated, tokens_cached, 72);
+
+IS(lb_verdict_grows, sizeof(lb_verdict) >= 48);
+AT(lb_verdict, struct_size, 0); AT(lb_verdict, valid, 4); AT(lb_verdict, begin, 8); AT(lb_verdict, size, 16);
+AT(lb_verdict, asks, 24); AT(lb_verdict, error, 32); AT(lb_verdict, next, 40);
 #endif
 
 SIZE(lb_call, 8);

@@ -367,6 +367,38 @@ void credentials_and_lb_fields_stay_here(void**) {
   assert_has(seen, "x-stainless-lang: go\r\n");
 }
 
+// What is checked reaches the client when it is valid, and is said in its dialect when it never is.
+void answers_are_checked(void**) {
+  const std::string route = "routes: [{model: m, validate: {json: find, asks: 1}}]\n";
+  World w(http_config(route));
+  ConnId client = asked(w, kChat);
+  auto saying = [](const std::string& text) {
+    return json_answer(R"({"choices":[{"message":{"content":")" + text + R"("},"finish_reason":"stop"}]})");
+  };
+  w.send(w.upstream(), saying("no"));
+  assert_text(w.got(client), "");
+  assert_has(w.got(w.upstream()), R"({"role":"assistant","content":"no"})");
+  w.send(w.upstream(), saying("Here: [1]"));
+  Answer answer = w.answer(client);
+  assert_int_equal(answer.status, 200);
+  assert_has(answer.body, R"("content":"[1]")");
+  assert_text(answer.field("x-lb-attempts"), "2");
+  for (bool anthropic : {false, true}) {
+    World never(http_config(route));
+    ConnId other = never.dial();
+    constexpr std::string_view kMessage = R"({"model":"m","max_tokens":9,"messages":[]})";
+    never.send(other, anthropic ? post(kMessage, "", "/v1/messages") : post(kChat));
+    never.connected(never.net.upstreams.back());
+    for (int i = 0; i < 2; i++) never.send(never.upstream(), saying("no"));
+    Answer error = never.answer(other);
+    assert_int_equal(error.status, 422);
+    assert_has(error.body, anthropic ? R"({"type":"error","error":{"type":"invalid_request_error",)"
+                                     : R"("code":"invalid_output")");
+    assert_has(error.body, "no answer kept the rules of this route, asked 2 times; the last: ");
+    assert_text(error.field("x-lb-attempts"), "2");
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -391,6 +423,7 @@ int main() {
       cmocka_unit_test(http_1_0_is_told_of_an_error_in_its_own_dialect),
       cmocka_unit_test(what_is_held_follows_in_the_same_turn),
       cmocka_unit_test(credentials_and_lb_fields_stay_here),
+      cmocka_unit_test(answers_are_checked),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

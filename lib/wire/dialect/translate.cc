@@ -84,6 +84,9 @@ std::string translate_error(Dialect to, uint32_t status, const ErrorFacts& facts
 }
 
 std::unique_ptr<StreamReader> stream_reader(Dialect dialect) { return table(dialect).stream_reader(); }
+std::unique_ptr<StreamWriter> stream_writer(Dialect dialect, const WriteAnswer& how) {
+  return table(dialect).stream_writer(how);
+}
 
 // Stands between reader and writer, and keeps what the stream's owner asks for.
 struct StreamTranslator::State final : DeltaSink {

@@ -53,6 +53,8 @@ std::string translate_error(Dialect to, uint32_t status, const ErrorFacts& facts
 
 // The events of that dialect's streams, as deltas.
 std::unique_ptr<StreamReader> stream_reader(Dialect dialect);
+// And deltas as its events. `how` holds while the writer lives.
+std::unique_ptr<StreamWriter> stream_writer(Dialect dialect, const WriteAnswer& how);
 
 // A stream, event by event. No allocation per event once its buffers have grown.
 class StreamTranslator {

@@ -36,6 +36,11 @@ std::string document_with(std::string_view path, const std::string& json) {
   if (path == "/routes/*/model") extra = R"(, "routes": [{"model": )" + json + "}]";
   else if (std::string of_hedge = below("/routes/*/hedge/"); !of_hedge.empty())
     extra = R"(, "routes": [{"model": "m", "hedge": {)" + of_hedge + "}}]";
+  else if (std::string of_text = below("/routes/*/validate/text/"); !of_text.empty())
+    extra = R"(, "routes": [{"model": "m", "validate": {"json": "find", "text": {)" + of_text + "}}}]";
+  else if (std::string of_validate = below("/routes/*/validate/"); !of_validate.empty())
+    extra = R"(, "routes": [{"model": "m", "validate": {)" +
+            std::string(path.ends_with("/json") ? "" : R"("json": "find", )") + of_validate + "}}]";
   else if (path.starts_with("/routes/*/")) extra = R"(, "routes": [{"model": "m", )" + below("/routes/*/") + "}]";
   if (path == "/listen/*/name") extra = R"(, "listen": [{"address": "127.0.0.1:0", "name": )" + json + "}]";
   for (std::string part : {"limits", "health", "retry_budget"})
@@ -86,7 +91,7 @@ void numbers_have_ranges(void**) {
     assert_text(refusal(document_with(row.path, number(row.high + step))), refused_at(row));
     assert_text(refusal(document_with(row.path, "-1e300")), refused_at(row));
   }
-  assert_int_equal(seen, 99);
+  assert_int_equal(seen, 103);
 }
 
 void every_default_is_taken(void**) {
@@ -109,7 +114,8 @@ void types_are_checked(void**) {
     };
     bool number = row.type == Type::integer || row.type == Type::number;
     bool list = row.type == Type::list || row.type == Type::models;
-    bool map = row.type == Type::object || row.type == Type::map || row.type == Type::models;
+    bool map = row.type == Type::object || row.type == Type::map || row.type == Type::models ||
+               row.type == Type::json_object;
     bool object_too = map || row.type == Type::secret || row.type == Type::pem;
     if (!number) refused("5", "a number");
     if (row.type != Type::boolean) refused("true", "a boolean");

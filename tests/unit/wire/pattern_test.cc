@@ -138,6 +138,27 @@ void random_ones_do_no_harm(void**) {
   assert_true(compiled > 2'000 && matched > 200 && matched < compiled);
 }
 
+// As JSON Schema has them.
+void ecmas_are_read_so(void**) {
+  auto ecma = [](std::string_view text, std::string_view subject) {
+    return Pattern::compile(text, Pattern::Syntax::ecma).value().matches(subject);
+  };
+  assert_true(matches("a$", "a\n") && !ecma("a$", "a\n") && ecma("a$", "ba"));
+  assert_true(ecma("^\\u00e9\\u{1F600}$", "\xc3\xa9\xf0\x9f\x98\x80"));
+  assert_true(ecma("^[^]$", "\n") && !ecma("[]", "a"));
+}
+
+void an_allowance_is_shared(void**) {
+  Pattern pattern = std::move(Pattern::compile("^(a+)+$").value());
+  uint64_t steps = 10'000, before = steps;
+  assert_true(pattern.matches_within("aaaa", steps) == true && steps < before);
+  assert_true(pattern.matches_within("b", steps) == false);
+  std::string endless = std::string(40, 'a') + "b";
+  assert_false(pattern.matches_within(endless, steps).has_value());
+  assert_true(steps < 10);
+  assert_false(pattern.matches_within("aaaa", steps = 0).has_value());
+}
+
 }  // namespace
 
 int main() {
@@ -146,6 +167,8 @@ int main() {
       cmocka_unit_test(bytes_that_are_not_utf8),
       cmocka_unit_test(faults_say_where),
       cmocka_unit_test(it_moves),
+      cmocka_unit_test(ecmas_are_read_so),
+      cmocka_unit_test(an_allowance_is_shared),
       cmocka_unit_test(endless_ones_end),
       cmocka_unit_test(plain_ones_are_not_cut_short),
       cmocka_unit_test(random_ones_do_no_harm),

@@ -395,6 +395,36 @@ impl Default for lb_translated {
     }
 }
 
+/// What `validate` of a route does for the engine's calls, for hosts that send requests themselves: *
+/// lb_validate(rules, rules_len, text, text_len, &verdict, &error); if (verdict.valid) { use text\[begin .. begin +
+/// size) } else { add the text as the model's turn and verdict.next as the user's; ask again, at most verdict.asks
+/// times } lb_free(verdict.error); lb_free(verdict.next);
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct lb_verdict {
+    pub struct_size: u32,
+    /// 1: the text keeps the rules.
+    pub valid: u32,
+    /// Byte of the text with which what is to be used begins: all of it, or the JSON found in it.
+    pub begin: u64,
+    /// How many bytes that are; 0 where it is not valid.
+    pub size: u64,
+    /// How often to ask again, as the rules say.
+    pub asks: u32,
+    pub reserved: u32,
+    /// What is wrong, one sentence; NULL if nothing is. Free with lb_free.
+    pub error: *mut c_char,
+    /// What to say to the model then; NULL if nothing is wrong. Free with lb_free.
+    pub next: *mut c_char,
+}
+
+impl Default for lb_verdict {
+    fn default() -> Self {
+        // SAFETY: zero is a number, no pointer, and a function that is missing.
+        unsafe { std::mem::zeroed() }
+    }
+}
+
 extern "C" {
     /// \[any]\[cb] LB_ABI of the library that was linked.
     pub fn lb_abi() -> u32;
@@ -516,6 +546,12 @@ extern "C" {
     pub fn lb_translate_end(stream: *mut lb_translation, out: *mut lb_translated) -> lb_status;
     /// \[one]\[cb] NULL is fine.
     pub fn lb_translate_free(stream: *mut lb_translation);
+    /// \[any]\[cb] Checks `text`, which a model has said, by `rules`: what stands under `validate` of a
+    /// route, JSON or YAML. LB_OK whether it is valid or not: see out->valid. LB_CONFIG: the rules are
+    /// wrong; err->where is a JSON pointer into them. LB_INVALID: something is NULL, or struct_size is not
+    /// set. Keeps nothing: the rules are read anew each time, which takes less than a millisecond for a
+    /// schema of ten kilobytes.
+    pub fn lb_validate(rules: *const c_char, rules_len: usize, text: *const c_char, text_len: usize, out: *mut lb_verdict, err: *mut lb_error) -> lb_status;
     /// \[any]\[cb] Frees what a function here said to free. NULL is fine.
     pub fn lb_free(ptr: *mut c_void);
 }
@@ -535,6 +571,7 @@ crate::header_test::structs! {
     lb_next { struct_size: u32, kind: u32, out_ns: u64, }
     lb_translate_options { struct_size: u32, flags: u32, model: *const c_char, model_len: usize, id: *const c_char, id_len: usize, created_s: u64, output_max: u64, }
     lb_translated { struct_size: u32, flags: u32, body: *mut c_char, body_len: usize, path: *const c_char, model: *const c_char, lost: *const c_char, known: u32, left_out: u32, tokens_in: u64, tokens_out: u64, tokens_cached: u64, }
+    lb_verdict { struct_size: u32, valid: u32, begin: u64, size: u64, asks: u32, reserved: u32, error: *mut c_char, next: *mut c_char, }
 }
 
 #[cfg(test)]
@@ -582,5 +619,6 @@ crate::header_test::functions! {
     fn lb_translate_feed(stream: *mut lb_translation, bytes: *const c_void, len: usize, out: *mut *const c_char, out_len: *mut usize) -> lb_status;
     fn lb_translate_end(stream: *mut lb_translation, out: *mut lb_translated) -> lb_status;
     fn lb_translate_free(stream: *mut lb_translation);
+    fn lb_validate(rules: *const c_char, rules_len: usize, text: *const c_char, text_len: usize, out: *mut lb_verdict, err: *mut lb_error) -> lb_status;
     fn lb_free(ptr: *mut c_void);
 }

@@ -36,6 +36,10 @@ impl From<String> for Secret {
     }
 }
 
+/// An object of JSON, as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JsonText(pub String);
+
 trait Json {
     fn write(&self, out: &mut String);
     fn absent(&self) -> bool {
@@ -92,6 +96,12 @@ impl Json for Secret {
         out.push_str(&format!("{{\"{key}\":"));
         text.write(out);
         out.push('}');
+    }
+}
+
+impl Json for JsonText {
+    fn write(&self, out: &mut String) {
+        out.push_str(&self.0)
     }
 }
 
@@ -416,6 +426,21 @@ impl Json for CommitOn {
         match self {
             CommitOn::Content => "content".write(out),
             CommitOn::Head => "head".write(out),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerJson {
+    Find,
+    Strict,
+}
+
+impl Json for AnswerJson {
+    fn write(&self, out: &mut String) {
+        match self {
+            AnswerJson::Find => "find".write(out),
+            AnswerJson::Strict => "strict".write(out),
         }
     }
 }
@@ -768,6 +793,71 @@ impl Json for Hedge {
     }
 }
 
+/// Rules for the text that is passed on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TextRules {
+    /// The fewest. \[characters]
+    pub min_chars: Option<u64>,
+    /// The most. Without it: no bound. \[characters]
+    pub max_chars: Option<u64>,
+    /// Each is in it, in this case.
+    pub contains: Vec<String>,
+    /// None of these is in it.
+    pub excludes: Vec<String>,
+}
+
+impl Json for TextRules {
+    fn write(&self, out: &mut String) {
+        out.push('{');
+        member(out, "min_chars", &self.min_chars, false);
+        member(out, "max_chars", &self.max_chars, false);
+        member(out, "contains", &self.contains, false);
+        member(out, "excludes", &self.excludes, false);
+        out.push('}');
+    }
+}
+
+/// What answers have to be before any of them is passed on; one that is not is asked for again, and told why. Answers
+/// are held until they are whole, streams too. Calls of tools and refusals pass unchecked; an answer that goes on with
+/// a last turn of the assistant's is checked without that. After the last ask: 422, `invalid_output`. Without it:
+/// nothing is checked.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Validate {
+    /// `find`: JSON, or a text with an object or array in it; then that alone is passed on, the first that
+    /// fits `schema`. `strict`: JSON and nothing else. With `schema` it is `find` by default.
+    pub json: Option<AnswerJson>,
+    /// A JSON Schema (2020-12, or as drafts 6 and 7 have it) that the JSON has to fit. References stay
+    /// within it; `format` is not checked; unevaluatedProperties, unevaluatedItems and $dynamicRef are
+    /// refused.
+    pub schema: Option<JsonText>,
+    /// A regular expression (PCRE2) that is found somewhere in what is passed on; ^ and $ for all of it.
+    pub pattern: Option<String>,
+    /// Rules for the text that is passed on.
+    pub text: Option<TextRules>,
+    /// What is wanted, in words: the model is told when it is asked again.
+    pub wanted: Option<String>,
+    /// How often it is asked again. Each is an attempt, so `retries` bounds it too. As pllm's max_retries.
+    /// \[asks]
+    pub asks: Option<u64>,
+    /// An answer that is longer fails, for it cannot be checked. Events of a stream take some 300 bytes a
+    /// token; room for ten thousand of them. \[bytes]
+    pub hold_bytes: Option<u64>,
+}
+
+impl Json for Validate {
+    fn write(&self, out: &mut String) {
+        out.push('{');
+        member(out, "json", &self.json, false);
+        member(out, "schema", &self.schema, false);
+        member(out, "pattern", &self.pattern, false);
+        member(out, "text", &self.text, false);
+        member(out, "wanted", &self.wanted, false);
+        member(out, "asks", &self.asks, false);
+        member(out, "hold_bytes", &self.hold_bytes, false);
+        out.push('}');
+    }
+}
+
 /// One model's route.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Route {
@@ -849,6 +939,11 @@ pub struct Route {
     pub hold_bytes: Option<u64>,
     /// What ends the chance of another attempt: the first content, or the head of the answer.
     pub commit_on: Option<CommitOn>,
+    /// What answers have to be before any of them is passed on; one that is not is asked for again, and
+    /// told why. Answers are held until they are whole, streams too. Calls of tools and refusals pass
+    /// unchecked; an answer that goes on with a last turn of the assistant's is checked without that. After
+    /// the last ask: 422, `invalid_output`. Without it: nothing is checked.
+    pub validate: Option<Validate>,
 }
 
 impl Json for Route {
@@ -880,6 +975,7 @@ impl Json for Route {
         member(out, "replay_bytes", &self.replay_bytes, false);
         member(out, "hold_bytes", &self.hold_bytes, false);
         member(out, "commit_on", &self.commit_on, false);
+        member(out, "validate", &self.validate, false);
         out.push('}');
     }
 }
