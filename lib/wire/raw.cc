@@ -170,8 +170,9 @@ class Check {
 Result<Raw> Raw::parse(std::string_view text) {
   Check check(text);
   if (!check.value()) return Error{Status::INVALID, "", "no valid JSON at byte " + std::to_string(check.at())};
-  size_t begin = skip_space(text, 0);
-  return Raw(text.substr(begin, value_end(text, begin) - begin));
+  text.remove_prefix(skip_space(text, 0));
+  while (is_space(text.back())) text.remove_suffix(1);
+  return Raw(text);
 }
 
 JsonType Raw::type() const {
