@@ -113,7 +113,7 @@ typedef struct lb_engine lb_engine;
 
 enum {
   LB_ENGINE_DRIVEN = 1 << 0, /* No thread: the caller runs lb_engine_turn. */
-  LB_ENGINE_SECRETS = 1 << 1, /* The configuration may name secrets as {"env": NAME} or {"file": PATH}. */
+  LB_ENGINE_SECRETS = 1 << 1, /* The configuration may name secrets as {"env": NAME} or {"file": PATH}, and files. */
   LB_ENGINE_NO_LISTEN = 1 << 2 /* What the configuration says under "listen" is not opened. */
 };
 

@@ -22,6 +22,25 @@ const (
 	KindEcho Kind = "echo"
 )
 
+// Vendor is one of the constants below.
+type Vendor string
+
+const (
+	VendorOther       Vendor = "other"
+	VendorOpenai      Vendor = "openai"
+	VendorAzure       Vendor = "azure"
+	VendorDeepseek    Vendor = "deepseek"
+	VendorZhipu       Vendor = "zhipu"
+	VendorSiliconflow Vendor = "siliconflow"
+	VendorGroq        Vendor = "groq"
+	VendorMistral     Vendor = "mistral"
+	VendorOpenrouter  Vendor = "openrouter"
+	VendorOllama      Vendor = "ollama"
+	VendorVllm        Vendor = "vllm"
+	VendorAnthropic   Vendor = "anthropic"
+	VendorGemini      Vendor = "gemini"
+)
+
 // Dialect is one of the constants below.
 type Dialect string
 
@@ -29,6 +48,16 @@ const (
 	DialectOpenai    Dialect = "openai"
 	DialectAnthropic Dialect = "anthropic"
 	DialectGemini    Dialect = "gemini"
+)
+
+// Without is one of the constants below.
+type Without string
+
+const (
+	WithoutCompletions Without = "completions"
+	WithoutEmbeddings  Without = "embeddings"
+	WithoutResponses   Without = "responses"
+	WithoutCountTokens Without = "count_tokens"
 )
 
 // Window is one of the constants below.
@@ -139,6 +168,14 @@ const (
 	MarkEndpoint Mark = "endpoint"
 )
 
+// Encoding is one of the constants below.
+type Encoding string
+
+const (
+	EncodingCl100kBase Encoding = "cl100k_base"
+	EncodingO200kBase  Encoding = "o200k_base"
+)
+
 // Listen: One listener.
 type Listen struct {
 	// What lb_engine_address asks for. The first without one is `default`, the second `default2`.
@@ -162,7 +199,7 @@ type Price struct {
 
 // Model: Settings of one model on this deployment.
 type Model struct {
-	// The name the upstream knows it by. The same name by default.
+	// The name the upstream knows it by. The same name by default; of a pattern, the one that was asked for.
 	As string `json:"as,omitempty"`
 
 	// Requests a minute; 0: no limit, since only you know your quota. [requests/min]
@@ -223,21 +260,32 @@ type Deployment struct {
 	// `echo` answers in the process, without a socket: for tests.
 	Kind Kind `json:"kind,omitempty"`
 
-	// Base URL, with the path before `/chat/completions`: `https://api.openai.com/v1`. Needed for kind `http`.
+	// Whose it is: gives `url` and `dialect` where they are not written, and what is peculiar to it.
+	Vendor Vendor `json:"vendor,omitempty"`
+
+	// Base URL, with the path before `/chat/completions`: `https://api.openai.com/v1`. Needed for kind `http`, unless
+	// the vendor has one for all.
 	URL string `json:"url,omitempty"`
 
-	// The API it speaks. Calls in another are translated; in the same one bytes stay bytes.
+	// The API it speaks, by default the vendor's. Calls in another are translated; in the same one bytes stay bytes.
 	Dialect Dialect `json:"dialect,omitempty"`
 
-	// Its API key, sent as `Authorization: Bearer`, as `x-api-key` to `anthropic`, as `x-goog-api-key` to `gemini`.
-	// Callers' own keys are never sent upstream.
+	// What of its API it does not have. Calls of /v1/responses are then translated to chat, tokens estimated, and
+	// others go elsewhere.
+	Without []Without `json:"without,omitempty"`
+
+	// Azure's classic API: `2024-10-21`. `url` ends with `/openai` then; the path names the deployment.
+	ApiVersion string `json:"api_version,omitempty"`
+
+	// Its API key, sent as `Authorization: Bearer`, as `x-api-key` to `anthropic`, as `x-goog-api-key` to `gemini`, as
+	// `api-key` to the vendor `azure`. Callers' own keys are never sent upstream.
 	Key *Secret `json:"key,omitempty"`
 
 	// Header fields added to each request, such as `api-key` or `openai-organization`.
 	Headers map[string]Secret `json:"headers,omitempty"`
 
 	// The models it serves: a list of names, or a map from name to settings. Without it: every model, by the name it
-	// was asked for.
+	// was asked for. A name may be a pattern, `gpt-4*`: all that fit it, by the name they were asked for.
 	Models map[string]Model `json:"models,omitempty"`
 
 	// Requests a minute; 0: no limit, since only you know your quota. [requests/min]
@@ -346,7 +394,8 @@ type Hedge struct {
 
 // Route: One model's route.
 type Route struct {
-	// The model that callers ask for; `*` stands for all that no other route names.
+	// The model that callers ask for, or a pattern, `gpt-4*`: the first that fits a model without a route of its own;
+	// `*` stands for all that no other route takes.
 	Model string `json:"model"`
 
 	// Deployments by preference: a call goes to a later tier when none of the earlier may take it. Without it: one tier
@@ -669,6 +718,18 @@ type Limits struct {
 	DNSTTLMS *int `json:"dns_ttl_ms,omitempty"`
 }
 
+// Tokenizer: How lb counts tokens itself, where a call asks for their number and no deployment can tell. Without it: an
+// estimate that is rather too high.
+type Tokenizer struct {
+	// Path of a rank file in tiktoken's format: a line for each token, its bytes in base64 and its rank. At most 4 MiB;
+	// o200k_base has 3.6.
+	File string `json:"file"`
+
+	// Whose ranks they are, which says where texts are cut: `cl100k_base` (GPT-4, and what
+	// claude-code-provider-balancer counts by), `o200k_base` (GPT-4o and later).
+	Encoding Encoding `json:"encoding,omitempty"`
+}
+
 // Config: The configuration.
 type Config struct {
 	// Other defaults, for those who come from another balancer: azure-switchboard, lbgpt, openai-aca-lb, pllm or
@@ -703,4 +764,8 @@ type Config struct {
 
 	// Bounds of the gateway and of the engine.
 	Limits *Limits `json:"limits,omitempty"`
+
+	// How lb counts tokens itself, where a call asks for their number and no deployment can tell. Without it: an
+	// estimate that is rather too high.
+	Tokenizer *Tokenizer `json:"tokenizer,omitempty"`
 }

@@ -66,7 +66,7 @@ const (
 const (
 	// No thread: the caller runs lb_engine_turn.
 	engineDriven = 1
-	// The configuration may name secrets as {"env": NAME} or {"file": PATH}.
+	// The configuration may name secrets as {"env": NAME} or {"file": PATH}, and files.
 	engineSecrets = 2
 	// What the configuration says under "listen" is not opened.
 	engineNoListen = 4

@@ -15,10 +15,31 @@ export type Kind =
   | "http"
   | "echo";
 
+export type Vendor =
+  | "other"
+  | "openai"
+  | "azure"
+  | "deepseek"
+  | "zhipu"
+  | "siliconflow"
+  | "groq"
+  | "mistral"
+  | "openrouter"
+  | "ollama"
+  | "vllm"
+  | "anthropic"
+  | "gemini";
+
 export type Dialect =
   | "openai"
   | "anthropic"
   | "gemini";
+
+export type Without =
+  | "completions"
+  | "embeddings"
+  | "responses"
+  | "count_tokens";
 
 export type Window =
   | "sliding"
@@ -88,6 +109,10 @@ export type Mark =
   | "key"
   | "endpoint";
 
+export type Encoding =
+  | "cl100k_base"
+  | "o200k_base";
+
 /** One listener. */
 export interface Listen {
   /** What lb_engine_address asks for. The first without one is `default`, the second `default2`. */
@@ -108,7 +133,7 @@ export interface Price {
 
 /** Settings of one model on this deployment. */
 export interface Model {
-  /** The name the upstream knows it by. The same name by default. */
+  /** The name the upstream knows it by. The same name by default; of a pattern, the one that was asked for. */
   as?: string;
   /** Requests a minute; 0: no limit, since only you know your quota. [requests/min] */
   rpm?: number;
@@ -155,20 +180,32 @@ export interface Deployment {
   name: string;
   /** `echo` answers in the process, without a socket: for tests. */
   kind?: Kind;
-  /** Base URL, with the path before `/chat/completions`: `https://api.openai.com/v1`. Needed for kind `http`. */
+  /** Whose it is: gives `url` and `dialect` where they are not written, and what is peculiar to it. */
+  vendor?: Vendor;
+  /**
+   * Base URL, with the path before `/chat/completions`: `https://api.openai.com/v1`. Needed for kind `http`,
+   * unless the vendor has one for all.
+   */
   url?: string;
-  /** The API it speaks. Calls in another are translated; in the same one bytes stay bytes. */
+  /** The API it speaks, by default the vendor's. Calls in another are translated; in the same one bytes stay bytes. */
   dialect?: Dialect;
   /**
-   * Its API key, sent as `Authorization: Bearer`, as `x-api-key` to `anthropic`, as `x-goog-api-key` to `gemini`.
-   * Callers' own keys are never sent upstream.
+   * What of its API it does not have. Calls of /v1/responses are then translated to chat, tokens estimated, and
+   * others go elsewhere.
+   */
+  without?: Without[];
+  /** Azure's classic API: `2024-10-21`. `url` ends with `/openai` then; the path names the deployment. */
+  api_version?: string;
+  /**
+   * Its API key, sent as `Authorization: Bearer`, as `x-api-key` to `anthropic`, as `x-goog-api-key` to `gemini`,
+   * as `api-key` to the vendor `azure`. Callers' own keys are never sent upstream.
    */
   key?: Secret;
   /** Header fields added to each request, such as `api-key` or `openai-organization`. */
   headers?: Record<string, Secret>;
   /**
    * The models it serves: a list of names, or a map from name to settings. Without it: every model, by the name
-   * it was asked for.
+   * it was asked for. A name may be a pattern, `gpt-4*`: all that fit it, by the name they were asked for.
    */
   models?: string[] | Record<string, Model>;
   /** Requests a minute; 0: no limit, since only you know your quota. [requests/min] */
@@ -272,7 +309,10 @@ export interface Hedge {
 
 /** One model's route. */
 export interface Route {
-  /** The model that callers ask for; `*` stands for all that no other route names. */
+  /**
+   * The model that callers ask for, or a pattern, `gpt-4*`: the first that fits a model without a route of its
+   * own; `*` stands for all that no other route takes.
+   */
   model: string;
   /**
    * Deployments by preference: a call goes to a later tier when none of the earlier may take it. Without it: one
@@ -549,6 +589,23 @@ export interface Limits {
   dns_ttl_ms?: number;
 }
 
+/**
+ * How lb counts tokens itself, where a call asks for their number and no deployment can tell. Without it: an estimate
+ * that is rather too high.
+ */
+export interface Tokenizer {
+  /**
+   * Path of a rank file in tiktoken's format: a line for each token, its bytes in base64 and its rank. At most 4
+   * MiB; o200k_base has 3.6.
+   */
+  file: string;
+  /**
+   * Whose ranks they are, which says where texts are cut: `cl100k_base` (GPT-4, and what
+   * claude-code-provider-balancer counts by), `o200k_base` (GPT-4o and later).
+   */
+  encoding?: Encoding;
+}
+
 /** The configuration. */
 export interface Config {
   /**
@@ -580,4 +637,9 @@ export interface Config {
   retry_budget?: RetryBudget;
   /** Bounds of the gateway and of the engine. */
   limits?: Limits;
+  /**
+   * How lb counts tokens itself, where a call asks for their number and no deployment can tell. Without it: an
+   * estimate that is rather too high.
+   */
+  tokenizer?: Tokenizer;
 }

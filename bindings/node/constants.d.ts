@@ -61,7 +61,7 @@ export const Field: Readonly<{
 export const Engine: Readonly<{
   /** No thread: the caller runs lb_engine_turn. */
   DRIVEN: 1;
-  /** The configuration may name secrets as {"env": NAME} or {"file": PATH}. */
+  /** The configuration may name secrets as {"env": NAME} or {"file": PATH}, and files. */
   SECRETS: 2;
   /** What the configuration says under "listen" is not opened. */
   NO_LISTEN: 4;

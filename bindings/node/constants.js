@@ -42,7 +42,7 @@ exports.Field = Object.freeze({
 
 exports.Engine = Object.freeze({
   DRIVEN: 1, // No thread: the caller runs lb_engine_turn.
-  SECRETS: 2, // The configuration may name secrets as {"env": NAME} or {"file": PATH}.
+  SECRETS: 2, // The configuration may name secrets as {"env": NAME} or {"file": PATH}, and files.
   NO_LISTEN: 4, // What the configuration says under "listen" is not opened.
 });
 

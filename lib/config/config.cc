@@ -36,19 +36,45 @@ Result<JsonDocument> parse_document(std::string_view text) {
 
 }  // namespace
 
+bool is_model_pattern(std::string_view name) { return name != "*" && name.find('*') != name.npos; }
+
+// Goes back to the last "*" only, which is enough: what was taken before it fits wherever it ends.
+bool fits_pattern(std::string_view pattern, std::string_view model) {
+  size_t p = 0, m = 0, star = pattern.npos, taken = 0;
+  while (m < model.size()) {
+    if (p < pattern.size() && pattern[p] == '*') {
+      star = p++;
+      taken = m;
+    } else if (p < pattern.size() && pattern[p] == model[m]) {
+      p++;
+      m++;
+    } else if (star != pattern.npos) {
+      p = star + 1;
+      m = ++taken;
+    } else {
+      return false;
+    }
+  }
+  return pattern.find_first_not_of('*', p) == pattern.npos;
+}
+
 const ModelConfig* Deployment::find_model(std::string_view model) const {
-  for (const ModelConfig& entry : models)
+  const ModelConfig* fitting = nullptr;
+  for (const ModelConfig& entry : models) {
     if (entry.name == model) return &entry;
-  return nullptr;
+    if (!fitting && is_model_pattern(entry.name) && fits_pattern(entry.name, model)) fitting = &entry;
+  }
+  return fitting;
 }
 
 const Route* Config::find_route(std::string_view model) const {
-  const Route* rest = nullptr;
+  const Route *fitting = nullptr, *rest = nullptr;
   for (const Route& route : routes) {
     if (route.model == model) return &route;
     if (route.model == "*") rest = &route;
+    if (!fitting && is_model_pattern(route.model) && fits_pattern(route.model, model)) fitting = &route;
   }
-  return rest;
+  return fitting ? fitting : rest;
 }
 
 const Party* Config::find_caller(std::string_view name) const {

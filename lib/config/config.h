@@ -13,8 +13,10 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "config/vendor.h"
 #include "policy/facts.h"
 #include "policy/settings.h"
+#include "wire/bpe.h"
 #include "wire/error_class.h"
 #include "wire/operation.h"
 #include "wire/pattern.h"
@@ -60,8 +62,8 @@ struct Timeouts {
 };
 
 struct ModelConfig {
-  std::string name;       // As callers ask for it.
-  std::string as;         // As the upstream knows it; equal to `name` by default.
+  std::string name;       // As callers ask for it; or a pattern, see is_model_pattern.
+  std::string as;         // As the upstream knows it; equal to `name` by default. "" of a pattern: as asked for.
   policy::ScopeSpec limits;
   policy::Price price;
 };
@@ -69,7 +71,10 @@ struct ModelConfig {
 struct Deployment {
   std::string name;
   DeploymentKind kind = DeploymentKind::http;
-  Api api = Api::openai;  // Key `dialect`.
+  const Vendor* vendor = &vendor_other();
+  Api api = Api::openai;            // Key `dialect`.
+  Operations lacks = vendor_other().lacks;  // What of its API it does not have.
+  std::string api_version;          // Azure's classic API; "" it has none.
   Url url;
   std::string key;                  // The secret itself; "" none. Never printed.
   std::vector<HeaderPair> headers;  // Added to each request.
@@ -90,10 +95,16 @@ struct Deployment {
   uint32_t echo_events = 0;         // Content events of a stream.
   Duration echo_delay;              // Before each of them.
 
-  // The entry for `model`, or null. With no entries every model fits: see `models`.
+  // The entry for `model`, its own or else the first pattern that fits it, or null. With no entries every model fits:
+  // see `models`.
   const ModelConfig* find_model(std::string_view model) const;
   bool serves(std::string_view model) const { return models.empty() || find_model(model); }
 };
+
+// "gpt-4*": the names that it fits, where each "*" stands for any text. Patterns name models as others do; what they
+// fit is asked for upstream by the caller's name.
+bool is_model_pattern(std::string_view name);
+bool fits_pattern(std::string_view pattern, std::string_view model);
 
 // Where the bytes before the first content are released to the caller: design.md §0.
 enum class CommitOn : uint8_t { content, head };
@@ -106,7 +117,7 @@ enum class Affinity : uint8_t {
 };
 
 struct Route {
-  std::string model;                         // "*" takes what no other route names.
+  std::string model;                         // Or a pattern; "*" takes what no other route names.
   std::vector<std::vector<uint32_t>> tiers;  // Indices of deployments.
   policy::PlanSpec plan;
   policy::RetryPlan retry;
@@ -171,8 +182,9 @@ struct Config {
   std::vector<Deployment> deployments;
   std::vector<Route> routes;  // Also one for each model that deployments name and no route does.
   Limits limits;
+  std::shared_ptr<const Bpe> tokenizer;  // Null: tokens are estimated.
 
-  // The route for a model: its own, else "*", else null.
+  // The route for a model: its own, else that of the first pattern that fits it, else "*", else null.
   const Route* find_route(std::string_view model) const;
   // The caller's own entry, else "*", else null.
   const Party* find_caller(std::string_view name) const;

@@ -44,6 +44,7 @@ struct Reader {
 
   Problem listeners(JsonView root);
   Problem deployment(const Place& place, JsonView view, Deployment& out);
+  Problem vendor(const Place& place, JsonView view, Deployment& out);
   Problem endpoint(const Place& place, JsonView view, Deployment& out);
   Problem headers(const Place& place, JsonView deployment, Deployment& out);
   Problem models(const Place& place, JsonView view, Deployment& out);
@@ -53,6 +54,7 @@ struct Reader {
   Problem pem(const Place& place, JsonView view, Key key, std::string& out);
   Problem fetch(const Place& place, JsonView view, Key key, std::string& out);
   Problem accounts(const Place& place);
+  Problem tokenizer(const Place& place, JsonView view);
   void limits(JsonView view);
 };
 
@@ -150,7 +152,7 @@ Problem Reader::models(const Place& place, JsonView view, Deployment& out) {
     if (!names.insert(view.is_array() ? entry.string() : entry.key()).second)
       return here.error("is there twice; leave out one");
     model.as = read_string(entry, Key::model_as);
-    if (model.as.empty()) model.as = model.name;
+    if (model.as.empty() && !is_model_pattern(model.name)) model.as = model.name;
     model.limits = read_limits(entry, Key::model_rpm, preset);
     model.price = read_price(member(entry, Key::price));
     out.models.push_back(std::move(model));
@@ -184,18 +186,47 @@ Problem Reader::proxy(const Place& place, JsonView view, Deployment& out) {
   return std::nullopt;
 }
 
+// Whose API it is, and what of it is there.
+Problem Reader::vendor(const Place& place, JsonView view, Deployment& out) {
+  out.vendor = &vendors()[read_choice(view, Key::deployment_vendor)];
+  bool written = member(view, Key::deployment_dialect).present();
+  out.api = written ? static_cast<Api>(read_choice(view, Key::deployment_dialect)) : out.vendor->api;
+  // In another dialect than its own, what is said of a vendor says nothing.
+  if (out.api != out.vendor->api) out.vendor = &vendor_other();
+  out.lacks = out.vendor->lacks;
+  constexpr Operation kNamed[][3] = {
+      {Operation::completions, Operation::completions, Operation::completions},
+      {Operation::embeddings, Operation::embed, Operation::batch_embed},
+      {Operation::responses, Operation::responses, Operation::responses},
+      {Operation::count_responses, Operation::count_messages, Operation::count_generate},
+  };
+  const schema::Row& names = schema::row(Key::deployment_without_item);
+  JsonView list = member(view, Key::deployment_without);
+  for (JsonView entry = list.first(); entry.present(); entry = entry.next())
+    for (Operation operation : kNamed[schema::choice_index(names, entry.string()).value_or(0)])
+      out.lacks.add(operation);
+  out.api_version = read_string(view, Key::api_version);
+  if (out.api_version.empty()) return std::nullopt;
+  if (out.vendor->name != "azure")
+    return place_of(place, Key::api_version).error("is for the vendor azure only; leave it out");
+  // They have no place among the paths that name a deployment.
+  out.lacks.add(Operation::responses);
+  return std::nullopt;
+}
+
 // What belongs to one kind of deployment only.
 Problem Reader::endpoint(const Place& place, JsonView view, Deployment& out) {
-  JsonView url = member(view, Key::deployment_url);
   if (out.kind == DeploymentKind::echo) {
-    for (Key key : {Key::deployment_url, Key::tls, Key::proxy, Key::deployment_key, Key::headers})
+    for (Key key : {Key::deployment_url, Key::deployment_vendor, Key::deployment_without, Key::tls, Key::proxy,
+                    Key::deployment_key, Key::headers})
       if (member(view, key).present()) return place_of(place, key).error("is not used by kind echo; leave it out");
     return std::nullopt;
   }
   for (Key key : {Key::echo_events, Key::echo_delay_ms})
     if (member(view, key).present()) return place_of(place, key).error("is for kind echo only; leave it out");
-  if (!url.present()) return place.at("url").error("missing; write https://host/path");
-  Result<Url> parsed = parse_url(url.string());
+  JsonView url = member(view, Key::deployment_url);
+  if (!url.present() && out.vendor->url.empty()) return place.at("url").error("missing; write https://host/path");
+  Result<Url> parsed = parse_url(url.present() ? url.string() : out.vendor->url);
   if (!parsed.ok()) return place.at("url").error(parsed.error().message);
   out.url = std::move(parsed.value());
   if (Problem problem = secret(place_of(place, Key::deployment_key), member(view, Key::deployment_key),
@@ -213,7 +244,7 @@ Problem Reader::deployment(const Place& place, JsonView view, Deployment& out) {
       return place.at("name").error("another deployment has the name \"" + out.name +
                                     "\"; write a different one");
   out.kind = static_cast<DeploymentKind>(read_choice(view, Key::deployment_kind));
-  out.api = static_cast<Api>(read_choice(view, Key::deployment_dialect));
+  if (Problem problem = vendor(place, view, out)) return problem;
   if (out.kind == DeploymentKind::echo && out.api != Api::openai)
     return place_of(place, Key::deployment_dialect).error("kind echo answers as OpenAI does; leave it out");
   if (Problem problem = endpoint(place, view, out)) return problem;
@@ -250,6 +281,20 @@ Problem Reader::accounts(const Place& place) {
           .at("accounts")
           .at(party.name)
           .error("no deployment has this account; write it at one, or leave this out");
+  return std::nullopt;
+}
+
+Problem Reader::tokenizer(const Place& place, JsonView view) {
+  if (!view.present() || use == SecretUse::check) return std::nullopt;
+  Place here = place_of(place, Key::tokenizer_file);
+  std::string path = read_string(view, Key::tokenizer_file);
+  if (!secrets) return here.error("files are not read here; open the engine with LB_ENGINE_SECRETS, or leave this out");
+  Result<std::string> ranks = secrets->file(path);
+  if (!ranks.ok()) return here.error(ranks.error().message);
+  auto encoding = static_cast<Encoding>(read_choice(view, Key::tokenizer_encoding));
+  Result<std::shared_ptr<const Bpe>> loaded = Bpe::load(ranks.value(), encoding);
+  if (!loaded.ok()) return here.error("the file " + path + ": " + loaded.error().message);
+  config.tokenizer = std::move(loaded.value());
   return std::nullopt;
 }
 
@@ -318,6 +363,7 @@ Problem read_config(JsonView root, Secrets* secrets, SecretUse use, Config& out)
     Deployment& deployment = out.deployments.emplace_back();
     if (Problem problem = reader.deployment(place.at(index++), view, deployment)) return problem;
   }
+  if (Problem problem = reader.tokenizer(place_of(whole, Key::tokenizer), member(root, Key::tokenizer))) return problem;
   reader.limits(member(root, Key::limits));
   if (Problem problem = read_policies(root, preset, out)) return problem;
   if (Problem problem = reader.accounts(place)) return problem;

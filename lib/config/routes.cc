@@ -19,6 +19,7 @@ constexpr size_t kRoutesMax = 4096;
 struct Offers {
   std::map<std::string_view, uint32_t> deployments;             // By name.
   std::map<std::string_view, std::vector<uint32_t>> by_model;   // Deployments that list it, in order.
+  std::vector<std::pair<std::string_view, uint32_t>> patterns;  // In order.
   std::vector<uint32_t> takes_all;                              // Deployments without a list.
 
   explicit Offers(const Config& config) {
@@ -26,17 +27,23 @@ struct Offers {
       const Deployment& deployment = config.deployments[i];
       deployments.emplace(deployment.name, i);
       if (deployment.models.empty()) takes_all.push_back(i);
-      for (const ModelConfig& model : deployment.models) by_model[model.name].push_back(i);
+      for (const ModelConfig& model : deployment.models) {
+        by_model[model.name].push_back(i);
+        if (is_model_pattern(model.name)) patterns.emplace_back(model.name, i);
+      }
     }
   }
 
-  // All that may be asked for `model`, in order; for "*" those that take every model.
+  // All that may be asked for `model`, in order; for "*" those that take every model, for a pattern those and the ones
+  // that have the same.
   std::vector<uint32_t> that_serve(std::string_view model) const {
-    auto listed = by_model.find(model);
-    if (listed == by_model.end()) return takes_all;
-    std::vector<uint32_t> out;
-    std::merge(takes_all.begin(), takes_all.end(), listed->second.begin(), listed->second.end(),
-               std::back_inserter(out));
+    std::vector<uint32_t> out = takes_all;
+    if (auto listed = by_model.find(model); listed != by_model.end())
+      out.insert(out.end(), listed->second.begin(), listed->second.end());
+    for (const auto& [pattern, index] : patterns)
+      if (!is_model_pattern(model) && model != "*" && fits_pattern(pattern, model)) out.push_back(index);
+    std::sort(out.begin(), out.end());
+    out.erase(std::unique(out.begin(), out.end()), out.end());
     return out;
   }
 };

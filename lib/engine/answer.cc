@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "engine/call.h"
+#include "wire/dialect/gemini_array.h"
 #include "wire/escape.h"
 #include "wire/rate_limits.h"
 
@@ -87,7 +88,7 @@ void Call::on_head(Link& link) {
   events_ = form == Answer::Form::events;
   attempt_.answer.emplace(form, attempt_.operation);
   if (attempt_.translated && events_)
-    attempt_.stream = std::make_unique<StreamTranslator>(*dialect_of(attempt_.operation), translation_->caller(),
+    attempt_.stream = std::make_unique<StreamTranslator>(dialect_of(attempt_.operation), translation_->caller(),
                                                          how_to_answer());
   // An answer that is translated as a whole may still turn out to be none.
   bool whole = delivery_ == Delivery::whole || (attempt_.translated && !events_);
@@ -123,33 +124,33 @@ void Call::inspect_events(const Chunk& chunk) {
   std::string_view rest = chunk.view();
   bool content = false;
   SseEvent event;
-  if (delivery_ != Delivery::events && !attempt_.translated) held_.push(chunk);
+  if (delivery_ != Delivery::events && !rewrites()) held_.push(chunk);
   context_.text.clear();
   while (attempt_.sse.next(rest, event)) {
     uint64_t begin = complete_to_;
-    if (!attempt_.translated) complete_to_ = event.end - attempt_.left_out;
+    if (!rewrites()) complete_to_ = event.end - attempt_.left_out;
     if (event.comment) continue;
     uint32_t malformed = attempt_.answer->malformed();
     Answer::Sign sign = attempt_.answer->event(event);
     if (attempt_.answer->malformed() > malformed) {
-      if (!attempt_.translated) leave_out(begin);
+      if (!rewrites()) leave_out(begin);
       continue;
     }
     if (sign == Answer::Sign::error) {
       in_band_error_ = head_emitted_ || content;
-      if (in_band_error_ && attempt_.translated) attempt_.stream->event(event, context_.text);
-      if (in_band_error_) break;
+      if (in_band_error_) {
+        rewrite(event);
+        break;
+      }
       ErrorFacts facts = openai_error(attempt_.head, attempt_.answer->error_text(), 0);
       ErrorClass what = facts.what == ErrorClass::none ? ErrorClass::server : facts.what;
       return fail(what, "the stream began with an error: " + facts.message, facts.retry_after, Took::answer);
     }
     content = content || sign == Answer::Sign::content;
-    if (attempt_.translated)
-      attempt_.stream->event(event, context_.text);
-    else if (delivery_ == Delivery::events && event.data != "[DONE]")
-      held_.push(Chunk::copy(event.data));
+    rewrite(event);
+    if (!rewrites() && delivery_ == Delivery::events && event.data != "[DONE]") held_.push(Chunk::copy(event.data));
   }
-  if (attempt_.translated) hold_translated();
+  hold_rewritten();
   if (attempt_.sse.faulty()) {
     if (head_emitted_) return broken(Status::BROKEN, "an event of the stream is too long");
     return fail(ErrorClass::broken, "an event of the stream is too long");
@@ -159,10 +160,20 @@ void Call::inspect_events(const Chunk& chunk) {
   if (in_band_error_) broken(Status::BROKEN, "the upstream reported an error in mid-stream");
 }
 
-// What the translator has written to the scratch text: whole events.
-void Call::hold_translated() {
+// Writes what the event becomes to the scratch text, where it does not go out as it came.
+void Call::rewrite(const SseEvent& event) {
+  if (attempt_.translated)
+    attempt_.stream->event(event, context_.text);
+  else if (array())
+    context_.text.append("data: ").append(event.data).append("\n\n");
+}
+
+// What has been written so, to the scratch text: whole events.
+void Call::hold_rewritten() {
   if (context_.text.empty()) return;
-  if (delivery_ == Delivery::events) {
+  if (array()) {
+    hold_array(context_.text);
+  } else if (delivery_ == Delivery::events) {
     SseParser parser;
     SseEvent event;
     for (std::string_view rest = context_.text; parser.next(rest, event);)
@@ -173,20 +184,33 @@ void Call::hold_translated() {
   complete_to_ = held_begin_ + held_.bytes();
 }
 
+void Call::hold_array(std::string_view events) {
+  std::string out;
+  SseParser parser;
+  SseEvent event;
+  while (parser.next(events, event))
+    if (!event.comment) GeminiArray::append(out, event.data, !std::exchange(attempt_.array_begun, true));
+  push_pieces(held_, out);
+}
+
 WriteAnswer Call::how_to_answer() const {
   return translation_->how(model_, request_id_, context_.options.unix_time_s ? context_.options.unix_time_s() : 0);
 }
 
-// A whole success, in the caller's dialect. False: it is no answer of its own dialect.
+// A whole success, in the caller's dialect. False: it is no answer of its own dialect, or only a part of what is asked.
 bool Call::translate_answer() {
   std::string body = held_.to_string();
-  Result<std::string> answer = translation_->answer(*dialect_of(attempt_.operation), body, how_to_answer());
+  Result<std::optional<std::string>> answer = translation_->answer(attempt_.operation, body, how_to_answer());
   if (!answer.ok()) {
     fail(ErrorClass::broken, "the answer cannot be read: " + answer.error().message);
     return false;
   }
   held_.clear();
-  push_pieces(held_, answer.value());
+  if (!answer.value()) {
+    next_part();
+    return false;
+  }
+  push_pieces(held_, *answer.value());
   return true;
 }
 
@@ -245,7 +269,7 @@ void Call::judge_error(bool whole) {
   std::string said = facts.message.empty() ? "answered " + std::to_string(attempt_.status) : facts.message;
   failure_ = {facts.what, served_by_ + ": " + said};
   events_ = false;
-  if (facts.what == ErrorClass::context_length && go_larger()) return;
+  if (facts.what == ErrorClass::context_length && !counting() && go_larger()) return;
   bool other = rival_ && judgement.outcome() != policy::Outcome::caller_fault;
   bool goes_on = other || may_go_on(judgement);
   bool readable = Answer::form_of(attempt_.head.get("content-type")) != Answer::Form::other ||
@@ -266,6 +290,7 @@ void Call::judge_error(bool whole) {
     last_ = LastAnswer{std::move(attempt_.head), attempt_.status, std::move(held_), attempt_.target};
   held_.clear();
   close_attempt(Took::answer);
+  if (counting()) return count_failed();
   if (other) return take_over();
   // The attempt is settled by now, so that the shortest wait counts what this answer has shown.
   goes_on ? dispatch() : give_up(Status::NO_UPSTREAM);
@@ -274,14 +299,14 @@ void Call::judge_error(bool whole) {
 // The context is too long for this model, and the route names a larger one: the call goes on there.
 bool Call::go_larger() {
   const Route* larger = route_config().larger.empty() ? nullptr : world_->config->find_route(route_config().larger);
-  if (!larger || larger_used_ || !body_.replayable()) return false;
+  if (!larger || !larger_.empty() || !body_.replayable()) return false;
   drop_rival();
   held_.clear();
   last_.reset();
   close_attempt(Took::answer);
+  larger_ = route_config().larger;
   route_index_ = static_cast<size_t>(larger - world_->config->routes.data());
-  larger_used_ = true;
-  tried_.clear();
+  leave_out_unable();
   dispatch();
   return true;
 }
@@ -313,6 +338,7 @@ void Call::commit() {
   // out, and an error event may follow.
   bool may_break = attempt_.answer && !attempt_.error && !attempt_.answer->finished();
   if (events_ || may_break) head.remove("content-length");
+  if (events_ && array()) head.set("content-type", "application/json");
   if (attempt_.translated) {
     std::erase_if(head.fields, [](const Head::Field& f) { return is_of_a_dialect(f.name); });
     if (!events_) head.set("content-length", std::to_string(held_.bytes()));
@@ -326,6 +352,7 @@ void Call::commit() {
   if (hedged_ && attempt_.serial) context_.text.append("x-lb-hedged: ").append(attempt_.hedge ? "won\r\n" : "lost\r\n");
   if (attempt_.translated && !translation_->losses().empty())
     context_.text.append("x-lb-lossy: ").append(translation_->losses().text()).append("\r\n");
+  if (!counted_.empty()) context_.text.append("x-lb-token-count: ").append(counted_).append("\r\n");
   if (!trace_.empty()) context_.text.append("x-lb-trace: ").append(trace_).append("]\r\n");
   event.data = Chunk::copy(context_.text);
   // No other attempt will need them; a stream may go on for minutes, and they were a quarter of what it holds.
@@ -338,7 +365,7 @@ void Call::commit() {
   if (attempt_.serial && !attempt_.error) {
     attempt_.ended.first_content = context_.now - attempt_.started;
     context_.fleet.target(attempt_.target).meter.first_byte.record(*attempt_.ended.first_content);
-    plan().hedges.observe(plan().hedge, streams(), *attempt_.ended.first_content);
+    if (!counting()) plan().hedges.observe(plan().hedge, streams(), *attempt_.ended.first_content);
   }
   if (!attempt_.serial || attempt_.request_done) drop_body();
   set_phase(Phase::relaying, attempt_.serial ? context_.now + deployment().timeouts.idle
@@ -408,8 +435,13 @@ void Call::broken(Status status, std::string message) {
     while (keep.bytes() < whole) keep.push(take(held_, whole - keep.bytes()));
     held_ = std::move(keep);
     if (split_event_) held_.push(Chunk::copy("\n\n"));
-    if (!in_band_error_)
-      held_.push(Chunk::copy(broken_event(operation_, message)));
+    std::string said = in_band_error_ ? "" : broken_event(operation_, message);
+    if (array()) {
+      hold_array(said);
+      held_.push(Chunk::copy(GeminiArray::kEnd));
+    } else if (!said.empty()) {
+      held_.push(Chunk::copy(said));
+    }
     error_said_ = true;
   }
   answer_ended_ = true;
@@ -433,10 +465,12 @@ void Call::finish_answer() {
     bool whole = !attempt_.stream || attempt_.stream->end(context_.text);
     if (!answer.finished() || !whole)
       return broken(Status::BROKEN, "the answer ended without its terminal marker");
-    if (attempt_.stream) hold_translated();
+    hold_rewritten();
+    if (events_ && array()) held_.push(Chunk::copy(GeminiArray::kEnd));
     // Its head has gone out as a success: the route commits by the head.
     if (answer.failed()) return broken(Status::BROKEN, "the upstream reported an error within a success");
     usage_ = answer.usage();
+    if (counting()) context_.fleet.upstream(target.upstream).count_failures = 0;
     target.meter.ok++;
     target.meter.tokens_in += usage_.input.value_or(0);
     target.meter.tokens_out += usage_.output.value_or(0);

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "engine/call.h"
+#include "wire/dialect/gemini_content.h"
 #include "wire/escape.h"
 
 namespace lb {
@@ -34,9 +35,8 @@ void Call::start_attempt(policy::TargetIndex index, Start how) {
   attempt_.serial = ++serials_;
   attempt_.target = index;
   attempt_.started = context_.now;
-  // The body names model_; a target without a name of its own takes that of the route, unless it takes any.
-  attempt_.as = !target.as.empty() ? target.as : larger_used_ ? route_config().model : "";
-  if (attempt_.as == model_) attempt_.as.clear();
+  // A target without a name of its own takes any.
+  attempt_.as = !target.as.empty() ? target.as : larger_;
   policy::Ask asked = ask();
   if (attempt_.hedge) asked.affinity = 0;  // The session stays where it is: that is where its cache will be.
   context_.fleet.balancer().reserve(plan(), index, asked, prompt(), caller_, context_.now, attempt_.reservation);
@@ -45,16 +45,20 @@ void Call::start_attempt(policy::TargetIndex index, Start how) {
   if (!dispatched_) dispatched_ = context_.now;
   served_by_ = upstream.deployment->name;
   held_begin_ = complete_to_ = 0;
-  attempt_.operation = *operation_at(upstream.deployment->api, operation_);
-  attempt_.translated = upstream.deployment->api != api_of(operation_);
-  attempt_.splices = !attempt_.as.empty() && !attempt_.translated && !asked_.in_path;
+  attempt_.operation = *operation_at(upstream.deployment->api, upstream.deployment->lacks, operation_);
+  attempt_.translated = attempt_.operation != operation_;
+  place_splice();
   if (attempt_.translated && !translate_request()) return;
   if (upstream.deployment->kind == DeploymentKind::echo) return echo_start();
   arm_hedge();
-  Link* link = link_for(index, how == Start::again);
+  send_on(link_for(index, how == Start::again));
+}
+
+// The request goes out on a link that is up, or as soon as it is.
+void Call::send_on(Link* link) {
   if (attempt_.reused) return send_request(*link);
-  set_phase(Phase::connecting, context_.now + upstream.deployment->timeouts.connect);
-  const Deployment& to = *upstream.deployment;
+  const Deployment& to = deployment();
+  set_phase(Phase::connecting, context_.now + to.timeouts.connect);
   bool proxy = !to.proxy.host.empty();
   if (auto* addresses = context_.names.look_up(proxy ? to.proxy.host : to.url.host,
                                                proxy ? to.proxy.port : to.url.port, context_.now,
@@ -64,23 +68,62 @@ void Call::start_attempt(policy::TargetIndex index, Start how) {
   }
 }
 
+std::string Call::whole_body() {
+  Chain whole;
+  body_.share(0, body_.end(), whole);
+  return whole.to_string();
+}
+
+// Sends this in the place of the caller's.
+void Call::use_body(std::string_view body) {
+  attempt_.body.append(Chunk::copy(body));
+  attempt_.body.finish();
+}
+
+// Where the model's name goes into the body, if it is not there already.
+void Call::place_splice() {
+  if (attempt_.translated) return;
+  bool named_twice = kind_of(operation_) != OperationKind::conversation;
+  if (asked_.in_path && named_twice && !attempt_.as.empty() && attempt_.as != model_)
+    use_body(with_gemini_model(whole_body(), attempt_.as));
+  if (asked_.in_path) return;
+  // Azure's classic paths name it; the body need not.
+  bool in_body = scan_.has_model();
+  if (attempt_.as.empty() && !asked_.model.empty()) attempt_.as = model_;
+  if (attempt_.as.empty() || (in_body && attempt_.as == scan_.model())) return;
+  attempt_.splice = json_quote(attempt_.as);
+  attempt_.splice_begin = scan_.model_begin();
+  attempt_.splice_end = scan_.model_end();
+  if (in_body) return;
+  std::string text = whole_body();
+  size_t brace = text.find('{'), next = text.find_first_not_of(" \t\r\n", brace + 1);
+  attempt_.splice = "\"model\":" + attempt_.splice + (text[next] == '}' ? "" : ",");
+  attempt_.splice_begin = attempt_.splice_end = brace + 1;
+}
+
+// The caller's request as values, if it is not yet.
+bool Call::read_request_whole(Error& error) {
+  if (translation_) return true;
+  error = {Status::INVALID, "", "the request is not whole"};
+  if (!body_.complete()) return false;
+  Result<std::unique_ptr<Translation>> read = Translation::read(asked_, whole_body());
+  if (read.ok())
+    translation_ = std::move(read.value());
+  else
+    error = read.error();
+  return read.ok();
+}
+
 // Writes the caller's request in the target's dialect. False: it cannot be said there, and the call has gone on.
 bool Call::translate_request() {
-  Result<std::string> body = Error{Status::INVALID, "", "the request is not whole"};
-  if (!translation_ && body_.complete()) {
-    Chain whole;
-    body_.share(0, body_.end(), whole);
-    Result<std::unique_ptr<Translation>> read = Translation::read(asked_, whole.to_string());
-    if (read.ok())
-      translation_ = std::move(read.value());
-    else
-      body = read.error();
-  }
-  if (translation_)
-    body = translation_->request(*dialect_of(attempt_.operation), attempt_.as.empty() ? model_ : attempt_.as);
+  Error error;
+  Result<std::string> body = std::string();
+  if (read_request_whole(error))
+    body = translation_->request(attempt_.operation, *deployment().vendor, attempt_.as.empty() ? model_ : attempt_.as);
+  else
+    body = error;
   if (body.ok()) {
-    attempt_.body.append(Chunk::copy(body.value()));
-    attempt_.body.finish();
+    use_body(body.value());
     return true;
   }
   std::string where = body.error().where.empty() ? "" : body.error().where + ": ";
@@ -90,6 +133,23 @@ bool Call::translate_request() {
   attempts_--;
   rival_ ? take_over() : dispatch();
   return false;
+}
+
+// The answer to a part of the request is here: the rest goes to the same target, within the same attempt.
+void Call::next_part() {
+  Attempt& now = attempt_;
+  Attempt next;
+  next.serial = now.serial;
+  next.target = now.target;
+  next.started = now.started;
+  next.reservation = std::move(now.reservation);
+  next.as = std::move(now.as);
+  next.operation = now.operation;
+  next.translated = true;
+  Result<std::string> body = translation_->rest(next.operation, next.as.empty() ? model_ : next.as);
+  attempt_ = std::move(next);
+  use_body(body.value());
+  send_on(link_for(attempt_.target, false));
 }
 
 // One that rests, unless it must be fresh.
@@ -199,12 +259,19 @@ void Call::repeat_stale() {
 }
 
 void Call::write_path(std::string& out) {
-  if (attempt_.translated || asked_.in_path) {
-    out.append(operation_path(attempt_.operation, attempt_.as.empty() ? model_ : attempt_.as, wants_stream()));
-    return;
-  }
-  out.append(operation_path(attempt_.operation, "", false));
-  if (size_t query = request_.target.find('?'); query != std::string::npos) out.append(request_.target, query);
+  const Deployment& to = deployment();
+  std::string_view model = attempt_.as.empty() ? std::string_view(model_) : attempt_.as;
+  bool classic = !to.api_version.empty();
+  if (classic) out.append("/deployments/").append(percent_encode(model));
+  out.append(operation_path(attempt_.operation, model, wants_stream()));
+  // The query of another API says nothing here; that of Azure's classic one says its version.
+  bool azure = !asked_.in_path && !asked_.model.empty();
+  bool same = !attempt_.translated && !asked_.in_path && azure == classic;
+  size_t query = request_.target.find('?');
+  if (same && query != std::string::npos)
+    out.append(request_.target, query);
+  else if (classic)
+    out.append("?api-version=").append(percent_encode(to.api_version));
 }
 
 void Call::write_head(std::string& out) {
@@ -228,8 +295,7 @@ void Call::write_head(std::string& out) {
   if (outgoing().complete()) length = outgoing().end();
   if (length) {
     uint64_t spliced = *length;
-    if (attempt_.splices)
-      spliced += json_quote(attempt_.as).size() - (scan_.model_end() - scan_.model_begin());
+    if (!attempt_.splice.empty()) spliced += attempt_.splice.size() - (attempt_.splice_end - attempt_.splice_begin);
     out.append("content-length: ").append(std::to_string(spliced)).append("\r\n\r\n");
   } else {
     attempt_.chunked = true;
@@ -259,14 +325,14 @@ void Call::push_body(Chain& out, Chain&& piece) const {
 // Appends what there is of the body and fits the window; the model's value is replaced on the way.
 void Call::fill_window(const Link& link, Chain& out) {
   while (!attempt_.request_done && link.pending + out.bytes() < kSendWindow) {
-    bool splice = attempt_.splices && !attempt_.spliced;
-    uint64_t to = splice ? scan_.model_begin() : outgoing().end();
+    bool splice = !attempt_.splice.empty();
+    uint64_t to = splice ? attempt_.splice_begin : outgoing().end();
     to = std::min(to, attempt_.cursor + kChunkMax);
     Chain piece;
-    if (splice && attempt_.cursor == scan_.model_begin()) {
-      piece.push(Chunk::copy(json_quote(attempt_.as)));
-      attempt_.cursor = scan_.model_end();
-      attempt_.spliced = true;
+    if (splice && attempt_.cursor == attempt_.splice_begin) {
+      piece.push(Chunk::copy(attempt_.splice));
+      attempt_.cursor = attempt_.splice_end;
+      attempt_.splice.clear();
     } else if (attempt_.cursor < to) {
       outgoing().share(attempt_.cursor, to, piece);
       attempt_.cursor = to;
@@ -384,6 +450,7 @@ void Call::fail(ErrorClass what, std::string message, std::optional<Duration> to
   held_.clear();
   failure_ = {what, served_by_ + ": " + message};
   last_.reset();
+  if (counting()) return count_failed();
   if (rival_ && judgement.outcome() != policy::Outcome::caller_fault) return take_over();
   if (!may_go_on(judgement)) return give_up(Status::NO_UPSTREAM);
   dispatch();
@@ -393,6 +460,11 @@ void Call::close_attempt(Took took) {
   LB_CHECK(attempt_.serial);
   leave_link(false);
   policy::Ended& ended = attempt_.ended;
+  if (counting()) {  // It says nothing of a deployment's health or speed, and takes none of its tokens.
+    ended = {.verdict = policy::Verdict::no_fault};
+    usage_ = {};
+    took = Took::nothing;
+  }
   ended.took = took;
   if (usage_.input || usage_.output) {
     ended.took = Took::usage;

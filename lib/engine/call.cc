@@ -102,6 +102,7 @@ void Call::advance() {
       return refuse(400, "invalid_json", "the request body must be one JSON object");
     if (routed_) return body_.complete() ? dispatch() : void();
     if (asked_.in_path || scan_.has_model()) return route();
+    if (body_.complete() && !asked_.model.empty()) return route();
     if (body_.complete())
       return refuse(400, "missing_model", "the request body has no \"model\"; name one");
     if (body_.kept() > world_->replay_bytes_max)

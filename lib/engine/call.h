@@ -83,13 +83,14 @@ class Call {
     bool request_done = false;
     Operation operation = Operation::chat;  // As the target serves it.
     bool translated = false; // Target and caller speak different dialects.
-    RequestBody body;        // Then: what is sent in the place of the caller's.
+    RequestBody body;        // What is sent in the place of the caller's, if it is complete.
     std::unique_ptr<StreamTranslator> stream;
+    bool array_begun = false;  // Of array(): its first element has been held.
     bool chunked = false;    // The request's body is sent in chunks.
-    bool spliced = false;    // The model's value has been written.
     uint64_t cursor = 0;     // In the caller's body: what comes next.
     std::string as;          // The model's name at the target; "" as it is.
-    bool splices = false;    // It goes into the body, where the caller's name stands.
+    std::string splice;      // It goes into the body like this; "" it does not, or has done so by now.
+    uint64_t splice_begin = 0, splice_end = 0;  // In the place of these bytes.
     Head head;               // Of the response.
     uint16_t status = 0;
     bool error = false;      // The answer is an error: it is gathered and judged.
@@ -128,8 +129,9 @@ class Call {
   };
 
   // dispatch.cc
-  const Deployment* other_api(const Route& route) const;
   void route();
+  bool choose_operations(const Route& route);
+  void leave_out_unable();
   void learn_keys();
   policy::Ask ask() const;
   policy::Prompt prompt() const;
@@ -160,6 +162,12 @@ class Call {
   }
   const Deployment& deployment() { return *upstream_of(attempt_.target).deployment; }
 
+  // count.cc
+  bool counting() const { return kind_of(operation_) == OperationKind::count; }
+  void count();
+  void count_failed();
+  void count_here();
+
   // attempt.cc
   enum class Start : uint8_t {
     first_or_next,
@@ -175,9 +183,15 @@ class Call {
   void fill_window(const Link& link, Chain& out);
   void pump_body(Link& link, Chain&& first);
   bool translate_request();
+  bool read_request_whole(Error& error);
+  void next_part();
+  void place_splice();
+  void send_on(Link* link);
   void write_path(std::string& out);
   // What the attempt sends.
-  RequestBody& outgoing() { return attempt_.translated ? attempt_.body : body_; }
+  RequestBody& outgoing() { return attempt_.body.complete() ? attempt_.body : body_; }
+  std::string whole_body();
+  void use_body(std::string_view body);
   void push_body(Chain& out, Chain&& piece) const;
   void on_sent(Link& link);
   void link_lost(Link& link, Status status, std::string_view why);
@@ -206,7 +220,12 @@ class Call {
   void on_end(Link* link);
   void inspect_events(const Chunk& chunk);
   void leave_out(uint64_t begin);
-  void hold_translated();
+  // A stream's events go out as a JSON array.
+  bool array() const { return asked_.array && delivery_ != Delivery::events; }
+  bool rewrites() const { return attempt_.translated || array(); }
+  void rewrite(const SseEvent& event);
+  void hold_rewritten();
+  void hold_array(std::string_view events);
   bool translate_answer();
   WriteAnswer how_to_answer() const;
   void judge_error(bool whole);
@@ -259,7 +278,7 @@ class Call {
 
   std::shared_ptr<World> world_;
   size_t route_index_ = 0;
-  bool larger_used_ = false;     // It goes on with the larger model by now.
+  std::string larger_;           // The model that it goes on with by now, because its own was too small; "" not so.
   bool routed_ = false;
   bool needs_whole_ = false;     // Some target needs the request translated, for which all of it has to be here.
   std::unique_ptr<Translation> translation_;
@@ -290,7 +309,8 @@ class Call {
   uint64_t affinity_key_ = 0;
   bool traced_ = false;          // The caller wants to know why.
   std::string trace_;            // Decisions so far, each a JSON object.
-  std::vector<policy::TargetIndex> tried_;
+  std::vector<policy::TargetIndex> tried_;  // Before these the ones that lack the operation:
+  size_t unable_ = 0;                       // so many.
   Attempt attempt_;
   std::unique_ptr<Rival> rival_;  // Only while there are two.
   bool hedged_ = false;           // At most once a call.
@@ -318,6 +338,7 @@ class Call {
 
   int64_t echo_left_ = -1;       // Pieces still to come; -1: not an echo.
   std::string request_id_;
+  std::string_view counted_;     // "estimate" or "exact": the tokens were counted here, and how.
 };
 
 // What an HTTP answer of lb's own says for a class of failure.

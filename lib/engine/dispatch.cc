@@ -39,16 +39,33 @@ bool stays_here(std::string_view name) {
 
 }  // namespace
 
-// The first deployment of the route, or of the one with the larger model, whose API is not the caller's; null if none.
-const Deployment* Call::other_api(const Route& route) const {
+// Whether the request has to be here whole, and who cannot serve it at all. False: nobody can.
+bool Call::choose_operations(const Route& route) {
   const Route* larger = route.larger.empty() ? nullptr : world_->config->find_route(route.larger);
+  // The model of embeddings may stand in the body, too.
+  needs_whole_ = counting() || (asked_.in_path && kind_of(operation_) == OperationKind::embedding);
   for (const Route* one : {&route, larger}) {
     if (!one) continue;
-    for (const std::vector<uint32_t>& tier : one->tiers)
-      for (uint32_t index : tier)
-        if (world_->config->deployments[index].api != api_of(operation_)) return &world_->config->deployments[index];
+    const Served& served = world_->served[static_cast<size_t>(one - world_->config->routes.data())]
+                                         [static_cast<size_t>(operation_)];
+    needs_whole_ = needs_whole_ || served.translated;
+    if (one == &route && !served.by_any && !counting()) return false;
   }
-  return nullptr;
+  return true;
+}
+
+// Those that lack the operation are as those that have been tried.
+void Call::leave_out_unable() {
+  tried_.clear();
+  if (world_->served[route_index_][static_cast<size_t>(operation_)].lacking) {
+    for (const policy::Tier& tier : plan().tiers) {
+      for (policy::TargetIndex index : tier.targets) {
+        const Deployment& to = *upstream_of(index).deployment;
+        if (!operation_at(to.api, to.lacks, operation_)) tried_.push_back(index);
+      }
+    }
+  }
+  unable_ = tried_.size();
 }
 
 void Call::route() {
@@ -60,13 +77,10 @@ void Call::route() {
     return refuse(404, "model_not_found",
                   "no route serves the model " + json_quote(wanted.substr(0, 100)) +
                       "; GET /v1/models lists those that are served");
-  if (const Deployment* to = other_api(*route)) {
-    if (!dialect_of(operation_))
-      return refuse(400, "wrong_dialect",
-                    json_quote(to->name) + ", which serves " + json_quote(wanted.substr(0, 100)) +
-                        ", has no such operation; ask for a model that only deployments of OpenAI's dialect serve");
-    needs_whole_ = true;
-  }
+  if (!choose_operations(*route))
+    return refuse(400, "wrong_dialect",
+                  "no deployment of " + json_quote(wanted.substr(0, 100)) + " has the operation of " +
+                      json_quote(request_.target.substr(0, 100)) + "; ask for another model");
   route_index_ = static_cast<size_t>(route - world_->config->routes.data());
   routed_ = true;
   if (window_ == 0) window_ = route->window_bytes;
@@ -77,6 +91,7 @@ void Call::route() {
   learn_keys();
   remove_hop_by_hop(request_);
   std::erase_if(request_.fields, [](const Head::Field& f) { return stays_here(f.name); });
+  leave_out_unable();
   context_.fleet.balancer().on_call(context_.now);
   plan().hedges.on_call(plan().hedge);
   waiting_since_ = context_.now;
@@ -110,7 +125,7 @@ void Call::learn_keys() {
     if (session.empty()) session = scan_.user();
     if (!session.empty()) key = hash_text(session);
   }
-  bool conversation = operation_ != Operation::embeddings && route.affinity == Affinity::prompt;
+  bool conversation = kind_of(operation_) != OperationKind::embedding && route.affinity == Affinity::prompt;
   if (key == 0 && worth && conversation) key = scan_.prefix_hash();
   // Each model has a cache of its own.
   if (key != 0) affinity_key_ = key ^ hash_text(route.model);
@@ -147,6 +162,7 @@ bool Call::startable() const {
 }
 
 void Call::dispatch() {
+  if (counting()) return count();
   if (context_.now < paused_until_) return;
   policy::Ask asked = ask();
   policy::Balancer& balancer = context_.fleet.balancer();
@@ -175,13 +191,14 @@ void Call::add_trace(const policy::Ask& asked, const policy::Decision& decision)
 // again: after a pause, and all of them.
 bool Call::again_after_pause() {
   bool forever = route_config().retry.policy == policy::RetryPolicy::forever;
-  if (tried_.empty() && !forever) return false;
+  bool untried = tried_.size() == unable_;
+  if (untried && !forever) return false;
   std::optional<Duration> pause = policy::pause_before_again(route_config().retry, pause_, told_, deadline_,
                                                              context_.now, context_.fleet.balancer().rng());
   if (!pause) return false;
   // Without an attempt in between the pause is what keeps it from turning on the spot.
-  pause_ = tried_.empty() ? std::max(*pause, kPauseMin) : *pause;
-  tried_.clear();
+  pause_ = untried ? std::max(*pause, kPauseMin) : *pause;
+  leave_out_unable();
   paused_until_ = context_.now + pause_;
   if (pause_ == Duration::zero()) {
     dispatch();

@@ -57,9 +57,14 @@ std::string whole_answer(Operation operation, std::string_view model, uint64_t i
       json.begin_array().begin_object().key("type").value("output_text").key("text").value(text);
       json.end_object().end_array().end_object().end_array();
       break;
+    case Operation::count_responses:
     case Operation::messages:
+    case Operation::count_messages:
     case Operation::generate:
-      LB_CHECK(false);  // An echo answers as OpenAI does.
+    case Operation::count_generate:
+    case Operation::embed:
+    case Operation::batch_embed:
+      LB_CHECK(false);  // An echo answers as OpenAI does, and does not count.
   }
   write_usage(json, in, out);
   json.end_object();

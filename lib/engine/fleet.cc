@@ -41,6 +41,23 @@ std::shared_ptr<const TlsSpec> tls_spec(const Deployment& deployment) {
   return std::make_shared<const TlsSpec>(std::move(spec));
 }
 
+std::array<Served, kOperations> served_by(const Config& config, const Route& route) {
+  std::array<Served, kOperations> out;
+  for (size_t i = 0; i < kOperations; i++) {
+    for (const std::vector<uint32_t>& tier : route.tiers) {
+      for (uint32_t index : tier) {
+        const Deployment& deployment = config.deployments[index];
+        auto operation = static_cast<Operation>(i);
+        std::optional<Operation> at = operation_at(deployment.api, deployment.lacks, operation);
+        out[i].by_any = out[i].by_any || at;
+        out[i].translated = out[i].translated || (at && *at != operation);
+        out[i].lacking = out[i].lacking || !at;
+      }
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 ConnectSpec connect_spec(const Upstream& upstream, const Address& address) {
@@ -61,9 +78,10 @@ void write_own_fields(const Deployment& to, std::string& out) {
   // What is inspected must not be compressed.
   out.append("accept-encoding: identity\r\n");
   if (to.key.empty()) return;
-  std::string_view field = to.api == Api::anthropic ? "x-api-key: "
-                           : to.api == Api::gemini  ? "x-goog-api-key: "
-                                                    : "authorization: Bearer ";
+  std::string_view field = !to.vendor->key_field.empty() ? to.vendor->key_field
+                           : to.api == Api::anthropic    ? "x-api-key: "
+                           : to.api == Api::gemini       ? "x-goog-api-key: "
+                                                         : "authorization: Bearer ";
   out.append(field).append(to.key).append("\r\n");
 }
 
@@ -152,10 +170,10 @@ policy::TargetIndex Fleet::place_target(Placing& placing, uint32_t index, std::s
   const Deployment& deployment = placing.config->deployments[index];
   UpstreamIndex upstream = placing.world.upstreams[index];
   const ModelConfig* entry = deployment.find_model(model);
-  std::string key = deployment.models.empty() ? "*" : std::string(model);
+  std::string key = entry ? entry->name : "*";
   std::string identity = upstreams_[upstream]->identity + '\n' + key;
   auto [known, first] = placing.placed.try_emplace(identity, policy::kNoTarget);
-  if (!first) return known->second;  // In several routes: those of a deployment that takes every model.
+  if (!first) return known->second;  // In several routes: one that takes every model, or all that a pattern fits.
   size_t place = placing.targets.take(targets_, identity, [](const Target&, size_t) { return 0; });
   if (place == targets_.size()) {
     targets_.emplace_back();
@@ -173,7 +191,8 @@ policy::TargetIndex Fleet::place_target(Placing& placing, uint32_t index, std::s
   balancer_.set_target(known->second, target_spec(placing, index, entry), fresh);
   placing.world.targets.push_back(known->second);
   placing.world.named.resize(std::max(placing.world.named.size(), place + 1));
-  placing.world.named[place] = {&deployment, upstreams_[upstream]->url.c_str(), entry ? entry->as.c_str() : nullptr};
+  const char* as = entry && !entry->as.empty() ? entry->as.c_str() : nullptr;
+  placing.world.named[place] = {&deployment, upstreams_[upstream]->url.c_str(), as};
   return known->second;
 }
 
@@ -210,8 +229,10 @@ void Fleet::count_sharers(Placing& placing) const {
     for (const std::vector<uint32_t>& tier : route.tiers) {
       for (uint32_t index : tier) {
         const Deployment& deployment = placing.config->deployments[index];
-        // Of a deployment that takes every model there is one target for all of them.
-        if (deployment.models.empty() && !placing.placed.try_emplace(deployment.name, 0).second) continue;
+        // Of a deployment that takes every model, and of a pattern, there is one target for all of them.
+        const ModelConfig* entry = deployment.find_model(route.model);
+        std::string target = deployment.name + '\n' + (entry ? entry->name : "*");
+        if (!placing.placed.try_emplace(std::move(target), 0).second) continue;
         placing.sharers[key_identity(deployment)]++;
         placing.sharers[endpoint_identity(deployment)]++;
       }
@@ -246,6 +267,7 @@ std::vector<UpstreamIndex> Fleet::configure(std::shared_ptr<const Config> config
   count_sharers(placing);
   for (const Route& route : config->routes) {
     world->plans.push_back(plan(placing, route));
+    world->served.push_back(served_by(*config, route));
     world->replay_bytes_max = std::max(world->replay_bytes_max, route.replay_bytes);
   }
   place_callers(placing);
@@ -332,7 +354,7 @@ bool Fleet::mark(std::string_view deployment, std::string_view model, Duration l
   bool found = false;
   for (policy::TargetIndex index : world_->targets) {
     const Target& target = *targets_[index];
-    bool fits = model.empty() || target.model == model || target.model == "*";
+    bool fits = model.empty() || fits_pattern(target.model, model);
     if (!fits || upstreams_[target.upstream]->deployment->name != deployment) continue;
     found = true;
     length > Duration::zero() ? balancer_.mark_down(index, length, now) : balancer_.mark_up(index);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <span>
 #include <string>
@@ -35,23 +36,33 @@ struct Upstream {
   std::shared_ptr<const TlsSpec> tls;  // Null: plain text.
   std::vector<uint64_t> idle;  // Links ready for use; the last is the warmest.
   bool live = false;           // Some world names it.
+  uint32_t count_failures = 0;  // In a row, of those that asked how many tokens a request has; ...
+  Instant count_out_until;      // ... and until when it is not asked that again.
 };
 
 // What the engine knows of a target; what the policies know has the same index in the balancer.
 struct Target {
   std::string identity;
   UpstreamIndex upstream = 0;
-  std::string model;  // "*" for a deployment that takes every model.
+  std::string model;  // Or a pattern; "*" for a deployment that takes every model.
   std::string as;     // What the upstream calls it; "" as asked for.
   ErrorClass cooled_by = ErrorClass::none;  // Why it is out, while it is.
   bool live = false;
   TargetMeter meter;
 };
 
+// How the deployments of a route serve an operation.
+struct Served {
+  bool by_any = false;      // Without this the others say nothing.
+  bool translated = false;  // By some only as another operation.
+  bool lacking = false;     // By some not at all.
+};
+
 // One configuration, resolved. Calls hold the one they started in; what changes is what its plans learn.
 struct World {
   std::shared_ptr<const Config> config;
   std::vector<policy::Plan> plans;  // By route.
+  std::vector<std::array<Served, kOperations>> served;  // By route.
   std::vector<policy::TargetIndex> targets;
   std::vector<UpstreamIndex> upstreams;  // By deployment.
   std::vector<policy::ScopeIndex> scopes;

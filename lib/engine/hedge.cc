@@ -9,6 +9,9 @@ void Call::arm_hedge() {
   const policy::HedgeSpec& spec = plan().hedge;
   // Of an attempt before this one.
   if (tick_timer_.kind == static_cast<uint32_t>(TimerKind::call_hedge)) context_.timers.disarm(tick_timer_);
+  // Of what is asked in parts, or is not worth it, there is one attempt at a time.
+  bool in_parts = attempt_.translated && kind_of(operation_) == OperationKind::embedding;
+  if (counting() || in_parts) return;
   if (hedged_ || !spec.covers(attempt_.reservation.charge)) return;
   std::optional<Duration> after = plan().hedges.after(spec, streams());
   if (!after) return;

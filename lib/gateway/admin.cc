@@ -1,5 +1,6 @@
 #include "gateway/admin.h"
 
+#include "gateway/models.h"
 #include "wire/json.h"
 
 namespace lb {
@@ -10,31 +11,6 @@ constexpr std::string_view kJson = "application/json";
 constexpr std::string_view kText = "text/plain; charset=utf-8";
 // The type that Prometheus asks for its text format by.
 constexpr std::string_view kPrometheus = "text/plain; version=0.0.4; charset=utf-8";
-
-void write_model(JsonWriter& json, std::string_view id) {
-  json.begin_object().key("id").value(id).key("object").value("model");
-  json.key("created").value(uint64_t{0}).key("owned_by").value("lb").end_object();
-}
-
-// A route for "*" names no model that could be listed.
-std::string models_body(const Config& config) {
-  JsonWriter json;
-  json.begin_object().key("object").value("list").key("data").begin_array();
-  for (const Route& route : config.routes)
-    if (route.model != "*") write_model(json, route.model);
-  json.end_array().end_object();
-  return json.take();
-}
-
-std::optional<Document> model_document(const Config& config, std::string_view id) {
-  for (const Route& route : config.routes) {
-    if (route.model != id || id == "*") continue;
-    JsonWriter json;
-    write_model(json, id);
-    return Document{200, kJson, json.take()};
-  }
-  return std::nullopt;
-}
 
 void counter(std::string& out, std::string_view name, std::string_view help, uint64_t value) {
   out.append("# HELP ").append(name).append(" ").append(help).append("\n# TYPE ").append(name);
@@ -47,9 +23,12 @@ void counter(std::string& out, std::string_view name, std::string_view help, uin
 std::optional<Document> find_document(const GatewayContext& context, const RouteMatch& route) {
   switch (route.endpoint) {
     case Endpoint::models:
-      return Document{200, kJson, models_body(context.engine.config())};
-    case Endpoint::model:
-      return model_document(context.engine.config(), route.model);
+      return Document{200, kJson, print_models(context.engine.config(), api_of(route.operation))};
+    case Endpoint::model: {
+      std::optional<std::string> model = print_model(context.engine.config(), api_of(route.operation), route.model);
+      if (!model) return std::nullopt;
+      return Document{200, kJson, std::move(*model)};
+    }
     case Endpoint::health:
       return Document{200, kText, "ok\n"};
     case Endpoint::ready:

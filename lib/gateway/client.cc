@@ -192,6 +192,9 @@ void Client::open_request() {
   keep_ = parser_.keep_alive();
   expects_ = !old_ && parser_.expects_continue();
   route_ = match_route(head.method, head.target);
+  // The path of the list of models is the same as OpenAI's.
+  bool models = route_.endpoint == Endpoint::models || route_.endpoint == Endpoint::model;
+  if (models && head.find("anthropic-version")) route_.operation = Operation::messages;
 }
 
 // Why the request is not served; what is wrong with its form comes before what it asks for.

@@ -8,13 +8,23 @@ namespace lb {
 
 namespace {
 
-constexpr std::string_view kModels = "/v1/models";
+// Gemini's clients ask for the other one.
+constexpr std::string_view kModels = "/v1/models", kGeminiModels = "/v1beta/models";
+
+// What follows the list of models in a path: "" the list itself, "/m" a model; nothing for other paths.
+std::optional<std::string_view> behind_models(std::string_view path) {
+  for (std::string_view list : {kModels, kGeminiModels}) {
+    if (!path.starts_with(list)) continue;
+    std::string_view rest = path.substr(list.size());
+    if (rest.empty() || (rest.size() > 1 && rest[0] == '/')) return rest;
+  }
+  return std::nullopt;
+}
 
 Endpoint endpoint_of(std::string_view path) {
   if (asked_by(path)) return Endpoint::call;
-  if (path == kModels) return Endpoint::models;
-  if (path.size() > kModels.size() + 1 && path.starts_with(kModels) && path[kModels.size()] == '/')
-    return Endpoint::model;
+  if (std::optional<std::string_view> model = behind_models(path))
+    return model->empty() ? Endpoint::models : Endpoint::model;
   if (path == "/healthz") return Endpoint::health;
   if (path == "/readyz") return Endpoint::ready;
   if (path == "/metrics") return Endpoint::metrics;
@@ -61,14 +71,17 @@ RouteMatch match_route(std::string_view method, std::string_view target) {
   path = path.substr(0, path.find_first_of("?#"));
   RouteMatch match;
   match.endpoint = endpoint_of(path);
-  if (std::optional<Asked> asked = asked_by(path)) match.operation = asked->operation;
+  if (std::optional<Asked> asked = asked_by(path))
+    match.operation = asked->operation;
+  else if (path.starts_with(kGeminiModels))
+    match.operation = Operation::generate;
   if (match.endpoint == Endpoint::none) return match;
   if (match.endpoint == Endpoint::call) {
     if (method != "POST") match.allow = "POST";
     return match;
   }
   if (method != "GET" && method != "HEAD") match.allow = "GET, HEAD";
-  if (match.endpoint == Endpoint::model) match.model = percent_decode(path.substr(kModels.size() + 1));
+  if (match.endpoint == Endpoint::model) match.model = percent_decode(behind_models(path)->substr(1));
   return match;
 }
 

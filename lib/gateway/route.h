@@ -15,7 +15,7 @@ struct RouteMatch {
   Endpoint endpoint = Endpoint::none;
   std::string_view allow;  // The methods it has, if the one that was asked for is none of them; else "".
   std::string model;       // Endpoint::model: its id, percent-decoded.
-  Operation operation = Operation::chat;  // Endpoint::call: which, and in whose dialect errors are said.
+  Operation operation = Operation::chat;  // Endpoint::call: which. In its dialect errors and models are said.
 };
 
 // `target` is a path with an optional query, or an absolute URI (RFC 9112 §3.2.2).

@@ -26,7 +26,16 @@ void append_utf8(uint32_t code, std::string& out) {
   }
 }
 
-// Size of the UTF-8 character that `text` begins with; 0 if it does not begin with one (RFC 3629 §4).
+// Four hexadecimal digits at `at`; -1 if they are not.
+int32_t hex4(std::string_view text, size_t at) {
+  if (at + 4 > text.size()) return -1;
+  int32_t value = 0;
+  auto [end, error] = std::from_chars(text.data() + at, text.data() + at + 4, value, 16);
+  return error == std::errc() && end == text.data() + at + 4 ? value : -1;
+}
+
+}  // namespace
+
 size_t utf8_size(std::string_view text) {
   auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
   unsigned char first = byte(0);
@@ -43,16 +52,6 @@ size_t utf8_size(std::string_view text) {
                           (first == 0xf0 && byte(1) < 0x90) || (first == 0xf4 && byte(1) > 0x8f));
   return bad ? 0 : size;
 }
-
-// Four hexadecimal digits at `at`; -1 if they are not.
-int32_t hex4(std::string_view text, size_t at) {
-  if (at + 4 > text.size()) return -1;
-  int32_t value = 0;
-  auto [end, error] = std::from_chars(text.data() + at, text.data() + at + 4, value, 16);
-  return error == std::errc() && end == text.data() + at + 4 ? value : -1;
-}
-
-}  // namespace
 
 std::string decode_inner(std::string_view raw) {
   static constexpr std::string_view kFrom = "\"\\/bfnrt", kTo = "\"\\/\b\f\n\r\t";

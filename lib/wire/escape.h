@@ -1,10 +1,14 @@
 // What stands between the quotes of a JSON string (its "inner"), and the bytes that it means.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
 namespace lb {
+
+// Size of the UTF-8 character that `text` begins with; 0 if it does not begin with one (RFC 3629 §4). Not of "".
+size_t utf8_size(std::string_view text);
 
 // The bytes. Half of a surrogate pair becomes U+FFFD; what is no escape stays as it is.
 std::string decode_inner(std::string_view inner);

@@ -4,6 +4,7 @@
 #include <pcre2.h>
 
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -87,6 +88,34 @@ bool Pattern::matches(std::string_view subject) const {
   pcre2_set_callout(context.get(), on_step, &allowance);
   return pcre2_match(static_cast<const pcre2_code*>(code_), bytes_of(subject), subject.size(), 0, 0, data.get(),
                      context.get()) >= 0;
+}
+
+Cutter::Cutter(std::string_view expression) {
+  int fault = 0;
+  PCRE2_SIZE at = 0;
+  code_ = pcre2_compile(bytes_of(expression), expression.size(), PCRE2_UTF | PCRE2_UCP, &fault, &at, nullptr);
+  LB_CHECK(code_ != nullptr);
+}
+Cutter::~Cutter() { pcre2_code_free(static_cast<pcre2_code*>(code_)); }
+
+Cutter::Cut::Cut(const Cutter& cutter)
+    : cutter_(cutter), match_(pcre2_match_data_create(1, nullptr)), limits_(pcre2_match_context_create(nullptr)) {
+  LB_CHECK(match_ != nullptr && limits_ != nullptr);
+  // PCRE2's own is reached by a run of ten million spaces, each of which is a step.
+  pcre2_set_match_limit(static_cast<pcre2_match_context*>(limits_), std::numeric_limits<uint32_t>::max());
+}
+Cutter::Cut::~Cut() {
+  pcre2_match_context_free(static_cast<pcre2_match_context*>(limits_));
+  pcre2_match_data_free(static_cast<pcre2_match_data*>(match_));
+}
+
+size_t Cutter::Cut::size_at(std::string_view text, size_t at) {
+  auto* match = static_cast<pcre2_match_data*>(match_);
+  int matches = pcre2_match(static_cast<const pcre2_code*>(cutter_.code_), bytes_of(text), text.size(), at,
+                            PCRE2_ANCHORED | PCRE2_NOTEMPTY | PCRE2_NO_UTF_CHECK, match,
+                            static_cast<pcre2_match_context*>(limits_));
+  LB_CHECK(matches > 0);
+  return pcre2_get_ovector_pointer(match)[1] - at;
 }
 
 }  // namespace lb

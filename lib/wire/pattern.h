@@ -46,4 +46,33 @@ class Pattern {
   void* code_ = nullptr;
 };
 
+// Cuts texts into pieces, one match beside the other, by an expression of lb's own: it matches everywhere, takes time
+// that grows with the length of the piece and no faster, and knows Unicode's classes (\p{L}, \s). So there are no
+// limits here. Never changed; each thread has its own Cut.
+class Cutter {
+ public:
+  explicit Cutter(std::string_view expression);  // Ends the process if it is none.
+  Cutter(const Cutter&) = delete;
+  Cutter& operator=(const Cutter&) = delete;
+  ~Cutter();
+
+  class Cut {
+   public:
+    explicit Cut(const Cutter& cutter);
+    Cut(const Cut&) = delete;
+    Cut& operator=(const Cut&) = delete;
+    ~Cut();
+    // Size of the piece that begins at `at`, which is a character's first byte. `text` is UTF-8.
+    size_t size_at(std::string_view text, size_t at);
+
+   private:
+    const Cutter& cutter_;
+    void* match_;
+    void* limits_;
+  };
+
+ private:
+  void* code_;
+};
+
 }  // namespace lb

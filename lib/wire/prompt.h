@@ -1,7 +1,7 @@
 // What routing needs to know of a request's prompt, read while the bytes go by: how long its text is, how many images
 // there are, and a hash of how its conversation begins. It listens to a JsonScan with the paths below, which are those
 // of all shapes at once: chat (`messages`), responses (`input`, `instructions`), completions (`prompt`), embeddings
-// (`input`), Anthropic's (`system`, `messages`) and Gemini's (`systemInstruction`, `contents`).
+// (`input`), Anthropic's (`system`, `messages`) and Gemini's (`systemInstruction`, `contents`, `requests`).
 #pragma once
 
 #include <array>
@@ -100,17 +100,16 @@ class Prompt final : public ScanListener {
 
       {"systemInstruction", kSystem},
       {"systemInstruction.parts.*.text", kText},
-      {"system_instruction", kSystem},
-      {"system_instruction.parts.*.text", kText},
       {"contents.*", kTurn},
       {"contents.*.role", kRole},
       {"contents.*.parts.*.text", kText},
-      {"contents.*.parts.*.functionCall.args", kArguments},
-      {"contents.*.parts.*.functionResponse.response", kArguments},
       {"contents.*.parts.*.inlineData.mimeType", kType},
       {"contents.*.parts.*.inlineData.data", kMedia},
-      {"contents.*.parts.*.fileData.mimeType", kType},
-      {"contents.*.parts.*.fileData.fileUri", kMedia},
+      {"contents.*.parts.*.fileData", kMedia},
+      {"contents.*.parts.*.functionCall.args", kArguments},
+      {"contents.*.parts.*.functionResponse.response", kArguments},
+      {"content.parts.*.text", kText},  // Of embedContent, and of each in a batch of them.
+      {"requests.*.content.parts.*.text", kText},
   };
 
   // Of what has come so far, as OpenAiRequest has them.

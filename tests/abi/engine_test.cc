@@ -126,6 +126,43 @@ void test_secrets(void**) {
   assert_null(strstr(error.message, "from-"));
 }
 
+void write_file(const char* path, const std::string& text) {
+  FILE* file = fopen(path, "wb");
+  assert_non_null(file);
+  assert_int_equal(fwrite(text.data(), 1, text.size(), file), text.size());
+  assert_int_equal(fclose(file), 0);
+}
+
+// A rank file of all bytes.
+std::string byte_ranks() {
+  const std::string digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  for (size_t byte = 0; byte < 256; byte++)
+    out += std::string{digits[byte >> 2], digits[byte << 4 & 63]} + "== " + std::to_string(byte) + '\n';
+  return out;
+}
+
+// Ranks are a file too; a reload that finds a bad one leaves everything as it was.
+void test_rank_file(void**) {
+  char path[] = "/tmp/lb-ranks-XXXXXX";
+  int fd = mkstemp(path);
+  assert_true(fd >= 0);
+  close(fd);
+  write_file(path, byte_ranks());
+  std::string config = host::echo_config("", ",\"tokenizer\":{\"file\":\"" + std::string(path) + "\"}");
+  lb_error error;
+  assert_int_equal(open_error(config, nullptr, &error), LB_CONFIG);
+  assert_string_equal(error.where, "/tokenizer/file");
+  Host h(config, {.flags = LB_ENGINE_SECRETS});
+  assert_int_equal(lb_engine_configure(h.engine, config.data(), config.size(), nullptr), LB_OK);
+  write_file(path, "YWI= 1\nno rank\n");
+  assert_int_equal(lb_engine_configure(h.engine, config.data(), config.size(), &error), LB_CONFIG);
+  assert_string_equal(error.where, "/tokenizer/file");
+  assert_non_null(strstr(error.message, ": line 2: "));
+  assert_int_equal(h.finish(h.start(host::chat_body(false))).status, LB_OK);
+  unlink(path);
+}
+
 // A port that is taken: the engine does not open, and a reload leaves everything as it was.
 void test_bind_failure(void**) {
   host::Upstream taken("");
@@ -380,6 +417,7 @@ int main() {
       cmocka_unit_test(test_long_error),
       cmocka_unit_test(test_options),
       cmocka_unit_test(test_secrets),
+      cmocka_unit_test(test_rank_file),
       cmocka_unit_test(test_bind_failure),
       cmocka_unit_test(test_address),
       cmocka_unit_test(test_configure),

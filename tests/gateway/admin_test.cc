@@ -36,6 +36,25 @@ void models_are_listed(void**) {
   for (const char* id : {"m ", "org/n ", "routed "}) assert_has(ids, id);
 }
 
+void models_are_listed_in_each_dialect(void**) {
+  World w("listen: [{address: '127.0.0.1:0'}]\n"
+          "deployments:\n  - {name: a, kind: echo, models: [m, 'x-*']}\n  - {name: b, kind: echo, models: [n]}\n");
+  assert_text(w.ask(get("/v1beta/models")).body,
+              R"({"models":[{"name":"models/m","displayName":"m",)"
+              R"("supportedGenerationMethods":["generateContent","countTokens","embedContent"]},)"
+              R"({"name":"models/n","displayName":"n",)"
+              R"("supportedGenerationMethods":["generateContent","countTokens","embedContent"]}]})");
+  assert_text(json(w.ask(get("/v1beta/models/n"))).root()["name"].string(), "models/n");
+  assert_has(w.ask(get("/v1beta/models/x-1")).body, R"("status":"NOT_FOUND")");
+  std::string anthropic = "anthropic-version: 2023-06-01\r\n";
+  assert_text(w.ask(get("/v1/models", anthropic)).body,
+              R"({"data":[{"type":"model","id":"m","display_name":"m","created_at":"1970-01-01T00:00:00Z"},)"
+              R"({"type":"model","id":"n","display_name":"n","created_at":"1970-01-01T00:00:00Z"}],)"
+              R"("has_more":false,"first_id":"m","last_id":"n"})");
+  assert_text(json(w.ask(get("/v1/models/m", anthropic))).root()["type"].string(), "model");
+  assert_has(w.ask(get("/v1/models/o", anthropic)).body, R"("type":"not_found_error")");
+}
+
 void one_model(void**) {
   World w("listen: [{address: '127.0.0.1:0'}]\ndeployments:\n  - {name: a, kind: echo, models: [m, org/n]}\n");
   assert_text(json(w.ask(get("/v1/models/m"))).root()["id"].string(), "m");
@@ -115,7 +134,9 @@ void head_has_no_body(void**) {
 
 int main() {
   const CMUnitTest tests[] = {
-      cmocka_unit_test(models_are_listed),      cmocka_unit_test(one_model),
+      cmocka_unit_test(models_are_listed),
+      cmocka_unit_test(models_are_listed_in_each_dialect),
+      cmocka_unit_test(one_model),
       cmocka_unit_test(health_and_readiness),   cmocka_unit_test(stats_have_both_halves),
       cmocka_unit_test(metrics_have_both_halves), cmocka_unit_test(head_has_no_body),
   };

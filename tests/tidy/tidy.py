@@ -19,7 +19,7 @@ LAYERS = {
     "base": {"lb.h"},
     "policy": {"base"},
     "wire": {"base"},
-    "config": {"base", "wire/json.h", "wire/pattern.h", "wire/error_class.h", "wire/operation.h", "policy/facts.h", "policy/settings.h"},
+    "config": {"base", "wire/bpe.h", "wire/json.h", "wire/pattern.h", "wire/error_class.h", "wire/operation.h", "policy/facts.h", "policy/settings.h"},
     "engine": {"base", "policy", "wire", "config", "lb.h"},
     "net": {"base", "engine/ports.h"},
     "gateway": {"base", "wire", "config", "engine", "lb.h"},

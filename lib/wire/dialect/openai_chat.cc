@@ -187,7 +187,7 @@ std::optional<Error> Reader::calls(Raw list, std::vector<Part>& to) {
   for (RawWalk at = list.walk(); list.is_array() && at.next(); index++) {
     Part call = part(Part::Kind::tool_call);
     call.index = index;
-    if (!read_openai_call(at.value(), call, store_))
+    if (!read_openai_call(at.value(), call, store_) || call.id.empty())
       return invalid(here() + ".tool_calls." + std::to_string(index),
                      "is no call of a function; write `id` and `function` with `name` and `arguments`");
     to.push_back(std::move(call));

@@ -40,6 +40,9 @@ std::string document_with(std::string_view path, const std::string& json) {
   if (path == "/listen/*/name") extra = R"(, "listen": [{"address": "127.0.0.1:0", "name": )" + json + "}]";
   for (std::string part : {"limits", "health", "retry_budget"})
     if (std::string text = below('/' + part + '/'); !text.empty()) extra = ", \"" + part + "\": {" + text + '}';
+  if (std::string member = below("/tokenizer/"); !member.empty())
+    extra = R"(, "tokenizer": {)" + member + R"(, ")" +
+            (path.ends_with("/file") ? R"(encoding": "cl100k_base"})" : R"(file": "f"})");
   if (std::string member = below("/callers/*/"); !member.empty()) extra = R"(, "callers": {"c": {)" + member + "}}";
   if (std::string member = below("/accounts/*/"); !member.empty()) {
     deployment = R"({"name": "a", "url": "https://host", "account": "c"})";

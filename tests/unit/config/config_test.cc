@@ -181,7 +181,7 @@ void json_nests_so_deep(void**) {
   std::string deep = "{\"x\": " + std::string(199, '[') + std::string(199, ']') + "}";
   assert_text(refusal(deep),
               "/x: unknown key; the keys here are: preset, listen, deployments, routes, accounts, callers, errors, "
-              "health, retry_budget, limits");
+              "health, retry_budget, limits, tokenizer");
   deep = "{\"x\": " + std::string(200, '[') + std::string(200, ']') + "}";
   assert_text(refusal(deep), ": the document: line 1 column 206: nested too deeply; write at most 200 levels");
 }
@@ -211,6 +211,19 @@ void a_route_is_found(void**) {
   assert_text(config->find_route("m")->model, "m");
 }
 
+void a_pattern_fits(void**) {
+  auto config =
+      taken("deployments: [{name: a, kind: echo, models: [gpt-4, 'gpt-4*', 'gpt-*']}, {name: b, kind: echo}]");
+  assert_text(config->find_route("gpt-4")->model, "gpt-4");
+  assert_text(config->find_route("gpt-4o")->model, "gpt-4*");
+  assert_text(config->find_route("gpt-")->model, "gpt-*");
+  assert_text(config->find_route("o3")->model, "*");
+  assert_text(config->deployments[0].find_model("gpt-5")->as, "");
+  for (const char* fitting : {"ab", "axb", "axbxb", "abb"}) assert_true(fits_pattern("a*b", fitting));
+  for (const char* other : {"", "a", "b", "abc", "xab", "aXbX"}) assert_false(fits_pattern("a*b", other));
+  assert_true(fits_pattern("*a*b*", "xaxbx") && fits_pattern("**", "") && !fits_pattern("*a*b*", "ba"));
+}
+
 }  // namespace
 }  // namespace lb
 
@@ -228,6 +241,7 @@ int main(int argc, char** argv) {
       cmocka_unit_test(lb::json_nests_so_deep),
       cmocka_unit_test(lb::aliases_nest_so_deep),
       cmocka_unit_test(lb::a_route_is_found),
+      cmocka_unit_test(lb::a_pattern_fits),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -1,5 +1,6 @@
 // Secrets: who may read them, and what becomes of what they name. The rest of read.cc is in the vectors.
 #include "fixture.h"
+#include "unit/wire/ranks.h"
 
 namespace lb {
 namespace {
@@ -105,6 +106,23 @@ void what_is_read_has_a_size(void**) {
               "/deployments/0/tls/ca: what \"ca\" names has more than 4194304 bytes; is it the right one?");
 }
 
+void ranks_are_loaded(void**) {
+  const std::string text = deployment("") + "\ntokenizer: {file: ranks, encoding: o200k_base}";
+  auto refused = [&](Secrets* secrets, SecretUse use) { return refusal(text, secrets, use); };
+  MapSecrets secrets;
+  assert_null(taken(deployment(""))->tokenizer.get());
+  assert_text(refused(nullptr, SecretUse::check), "");
+  assert_text(refused(nullptr, SecretUse::read),
+              "/tokenizer/file: files are not read here; open the engine with LB_ENGINE_SECRETS, or leave this out");
+  assert_text(refused(&secrets, SecretUse::read), "/tokenizer/file: there is no file ranks; write its path");
+  secrets.files["ranks"] = rank_lines({"sB"});
+  assert_int_equal(taken(text, &secrets, SecretUse::read)->tokenizer->count("sB"), 2);  // As o200k_base cuts.
+  secrets.files["ranks"] += "sB";
+  assert_text(refused(&secrets, SecretUse::read),
+              "/tokenizer/file: the file ranks: line 258: no token in base64; write a rank file of tiktoken's, whose "
+              "lines are a token in base64, a space and its rank");
+}
+
 void listeners_have_names(void**) {
   auto config = taken("listen: [{address: '127.0.0.1:0', name: a}, {address: '[::1]:0'}, {address: 'unix:x'}]\n" +
                       deployment(""));
@@ -138,7 +156,8 @@ int main() {
       cmocka_unit_test(lb::secrets_are_read),           cmocka_unit_test(lb::pem_may_stand_in_the_document),
       cmocka_unit_test(lb::a_check_reads_nothing),      cmocka_unit_test(lb::without_leave_nothing_is_read),
       cmocka_unit_test(lb::what_is_not_there),          cmocka_unit_test(lb::what_is_read_is_checked),
-      cmocka_unit_test(lb::what_is_read_has_a_size),    cmocka_unit_test(lb::listeners_have_names),
+      cmocka_unit_test(lb::what_is_read_has_a_size),    cmocka_unit_test(lb::ranks_are_loaded),
+      cmocka_unit_test(lb::listeners_have_names),
       cmocka_unit_test(lb::calls_are_hedged_where_it_is_written),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);

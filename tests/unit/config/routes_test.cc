@@ -1,4 +1,5 @@
 // The routes of a document, and those that follow from the deployments.
+#include "config/schema.h"
 #include "fixture.h"
 
 namespace lb {
@@ -38,6 +39,17 @@ void written_routes_come_first(void**) {
   assert_text(routes_of(three + "routes: [{model: x}]"), "x:[c] m:[ac] n:[abc] o:[bc] *:[c] ");
 }
 
+void patterns_have_routes(void**) {
+  std::string some =
+      "deployments: [{name: a, kind: echo, models: [m-1]}, {name: b, kind: echo, models: ['m-*', 'x*y']}, "
+      "{name: c, kind: echo}]\n";
+  assert_text(routes_of(some), "m-1:[abc] m-*:[bc] x*y:[bc] *:[c] ");
+  assert_text(routes_of(some + "routes: [{model: 'm-*', tiers: [[c], [b]]}, {model: m-2}]"),
+              "m-*:[c][b] m-2:[bc] m-1:[abc] x*y:[bc] *:[c] ");
+  assert_text(refusal(some + "routes: [{model: 'm*', tiers: [[b]]}]"),
+              "/routes/0/tiers/0/0: \"b\" does not serve \"m*\"; add it to its models, or take it out here");
+}
+
 void tiers_keep_their_order(void**) {
   std::string three = kThree;
   assert_text(routes_of(three + "routes: [{model: n, tiers: [[c, a], [b]]}]").substr(0, 10), "n:[ca][b] ");
@@ -67,6 +79,29 @@ void a_route_may_mix_dialects(void**) {
   assert_text(routes_of(two + "routes: [{model: n, tiers: [[b], [a]], larger: o}]"), "n:[b][a] m:[a] o:[b] ");
 }
 
+void vendors_have_their_ways(void**) {
+  auto config = taken("deployments: [{name: a, vendor: deepseek}, {name: b, vendor: anthropic}, "
+                      "{name: c, vendor: deepseek, dialect: anthropic, url: 'https://api.deepseek.com/anthropic/v1'}, "
+                      "{name: d, vendor: azure, url: 'https://r.openai.azure.com/openai', api_version: '2024-10-21'}, "
+                      "{name: e, url: 'http://h', without: [count_tokens, embeddings]}, {name: f, vendor: ollama}]");
+  const std::vector<Deployment>& all = config->deployments;
+  assert_text(all[0].url.text(), "https://api.deepseek.com/v1");
+  assert_true(all[0].lacks.has(Operation::embeddings) && all[0].vendor->thinking_back);
+  assert_true(all[1].api == Api::anthropic && !all[1].lacks.has(Operation::count_messages));
+  assert_text(all[1].url.text(), "https://api.anthropic.com/v1");
+  // What is said of a vendor is said of the dialect that is its own.
+  assert_true(all[2].api == Api::anthropic && all[2].vendor == &vendor_other());
+  assert_true(all[3].lacks.has(Operation::responses) && !all[3].lacks.has(Operation::embeddings));
+  assert_true(all[3].vendor->key_field == "api-key: ");
+  for (Operation operation : {Operation::embeddings, Operation::batch_embed, Operation::count_messages})
+    assert_true(all[4].lacks.has(operation));
+  assert_false(all[4].lacks.has(Operation::responses));
+  assert_text(all[5].url.text(), "http://127.0.0.1:11434/v1");
+  // The names of the key are the names of the table.
+  for (size_t i = 0; i < vendors().size(); i++)
+    assert_true(schema::choice_index(schema::row(schema::Key::deployment_vendor), vendors()[i].name) == i);
+}
+
 void echo_speaks_openai(void**) {
   assert_text(refusal("deployments: [{name: a, kind: echo, dialect: anthropic}]"),
               "/deployments/0/dialect: kind echo answers as OpenAI does; leave it out");
@@ -79,9 +114,11 @@ int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(lb::models_have_routes),
       cmocka_unit_test(lb::written_routes_come_first),
+      cmocka_unit_test(lb::patterns_have_routes),
       cmocka_unit_test(lb::tiers_keep_their_order),
       cmocka_unit_test(lb::routes_are_bounded),
       cmocka_unit_test(lb::a_route_may_mix_dialects),
+      cmocka_unit_test(lb::vendors_have_their_ways),
       cmocka_unit_test(lb::echo_speaks_openai),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);

@@ -58,7 +58,7 @@ pub const LB_FIELD_TRACE: u32 = 68;
 
 /// No thread: the caller runs lb_engine_turn.
 pub const LB_ENGINE_DRIVEN: u32 = 1;
-/// The configuration may name secrets as {"env": NAME} or {"file": PATH}.
+/// The configuration may name secrets as {"env": NAME} or {"file": PATH}, and files.
 pub const LB_ENGINE_SECRETS: u32 = 2;
 /// What the configuration says under "listen" is not opened.
 pub const LB_ENGINE_NO_LISTEN: u32 = 4;

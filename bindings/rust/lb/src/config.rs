@@ -200,6 +200,43 @@ impl Json for Kind {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vendor {
+    Other,
+    Openai,
+    Azure,
+    Deepseek,
+    Zhipu,
+    Siliconflow,
+    Groq,
+    Mistral,
+    Openrouter,
+    Ollama,
+    Vllm,
+    Anthropic,
+    Gemini,
+}
+
+impl Json for Vendor {
+    fn write(&self, out: &mut String) {
+        match self {
+            Vendor::Other => "other".write(out),
+            Vendor::Openai => "openai".write(out),
+            Vendor::Azure => "azure".write(out),
+            Vendor::Deepseek => "deepseek".write(out),
+            Vendor::Zhipu => "zhipu".write(out),
+            Vendor::Siliconflow => "siliconflow".write(out),
+            Vendor::Groq => "groq".write(out),
+            Vendor::Mistral => "mistral".write(out),
+            Vendor::Openrouter => "openrouter".write(out),
+            Vendor::Ollama => "ollama".write(out),
+            Vendor::Vllm => "vllm".write(out),
+            Vendor::Anthropic => "anthropic".write(out),
+            Vendor::Gemini => "gemini".write(out),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     Openai,
     Anthropic,
@@ -212,6 +249,25 @@ impl Json for Dialect {
             Dialect::Openai => "openai".write(out),
             Dialect::Anthropic => "anthropic".write(out),
             Dialect::Gemini => "gemini".write(out),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Without {
+    Completions,
+    Embeddings,
+    Responses,
+    CountTokens,
+}
+
+impl Json for Without {
+    fn write(&self, out: &mut String) {
+        match self {
+            Without::Completions => "completions".write(out),
+            Without::Embeddings => "embeddings".write(out),
+            Without::Responses => "responses".write(out),
+            Without::CountTokens => "count_tokens".write(out),
         }
     }
 }
@@ -422,6 +478,21 @@ impl Json for Mark {
     }
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    Cl100kBase,
+    O200kBase,
+}
+
+impl Json for Encoding {
+    fn write(&self, out: &mut String) {
+        match self {
+            Encoding::Cl100kBase => "cl100k_base".write(out),
+            Encoding::O200kBase => "o200k_base".write(out),
+        }
+    }
+}
+
 /// One listener.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Listen {
@@ -464,7 +535,8 @@ impl Json for Price {
 /// Settings of one model on this deployment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Model {
-    /// The name the upstream knows it by. The same name by default.
+    /// The name the upstream knows it by. The same name by default; of a pattern, the one that was asked
+    /// for.
     pub r#as: Option<String>,
     /// Requests a minute; 0: no limit, since only you know your quota. \[requests/min]
     pub rpm: Option<u64>,
@@ -541,18 +613,27 @@ pub struct Deployment {
     pub name: String,
     /// `echo` answers in the process, without a socket: for tests.
     pub kind: Option<Kind>,
+    /// Whose it is: gives `url` and `dialect` where they are not written, and what is peculiar to it.
+    pub vendor: Option<Vendor>,
     /// Base URL, with the path before `/chat/completions`: `https://api.openai.com/v1`. Needed for kind
-    /// `http`.
+    /// `http`, unless the vendor has one for all.
     pub url: Option<String>,
-    /// The API it speaks. Calls in another are translated; in the same one bytes stay bytes.
+    /// The API it speaks, by default the vendor's. Calls in another are translated; in the same one bytes
+    /// stay bytes.
     pub dialect: Option<Dialect>,
+    /// What of its API it does not have. Calls of /v1/responses are then translated to chat, tokens
+    /// estimated, and others go elsewhere.
+    pub without: Vec<Without>,
+    /// Azure's classic API: `2024-10-21`. `url` ends with `/openai` then; the path names the deployment.
+    pub api_version: Option<String>,
     /// Its API key, sent as `Authorization: Bearer`, as `x-api-key` to `anthropic`, as `x-goog-api-key` to
-    /// `gemini`. Callers' own keys are never sent upstream.
+    /// `gemini`, as `api-key` to the vendor `azure`. Callers' own keys are never sent upstream.
     pub key: Option<Secret>,
     /// Header fields added to each request, such as `api-key` or `openai-organization`.
     pub headers: BTreeMap<String, Secret>,
     /// The models it serves: a list of names, or a map from name to settings. Without it: every model, by
-    /// the name it was asked for.
+    /// the name it was asked for. A name may be a pattern, `gpt-4*`: all that fit it, by the name they were
+    /// asked for.
     pub models: BTreeMap<String, Model>,
     /// Requests a minute; 0: no limit, since only you know your quota. \[requests/min]
     pub rpm: Option<u64>,
@@ -620,8 +701,11 @@ impl Json for Deployment {
         out.push('{');
         member(out, "name", &self.name, true);
         member(out, "kind", &self.kind, false);
+        member(out, "vendor", &self.vendor, false);
         member(out, "url", &self.url, false);
         member(out, "dialect", &self.dialect, false);
+        member(out, "without", &self.without, false);
+        member(out, "api_version", &self.api_version, false);
         member(out, "key", &self.key, false);
         member(out, "headers", &self.headers, false);
         member(out, "models", &self.models, false);
@@ -687,7 +771,8 @@ impl Json for Hedge {
 /// One model's route.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Route {
-    /// The model that callers ask for; `*` stands for all that no other route names.
+    /// The model that callers ask for, or a pattern, `gpt-4*`: the first that fits a model without a route
+    /// of its own; `*` stands for all that no other route takes.
     pub model: String,
     /// Deployments by preference: a call goes to a later tier when none of the earlier may take it. Without
     /// it: one tier of all that serve the model.
@@ -1083,6 +1168,27 @@ impl Json for Limits {
     }
 }
 
+/// How lb counts tokens itself, where a call asks for their number and no deployment can tell. Without it: an estimate
+/// that is rather too high.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tokenizer {
+    /// Path of a rank file in tiktoken's format: a line for each token, its bytes in base64 and its rank.
+    /// At most 4 MiB; o200k_base has 3.6.
+    pub file: String,
+    /// Whose ranks they are, which says where texts are cut: `cl100k_base` (GPT-4, and what
+    /// claude-code-provider-balancer counts by), `o200k_base` (GPT-4o and later).
+    pub encoding: Option<Encoding>,
+}
+
+impl Json for Tokenizer {
+    fn write(&self, out: &mut String) {
+        out.push('{');
+        member(out, "file", &self.file, true);
+        member(out, "encoding", &self.encoding, false);
+        out.push('}');
+    }
+}
+
 /// The configuration.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
@@ -1110,6 +1216,9 @@ pub struct Config {
     pub retry_budget: Option<RetryBudget>,
     /// Bounds of the gateway and of the engine.
     pub limits: Option<Limits>,
+    /// How lb counts tokens itself, where a call asks for their number and no deployment can tell. Without
+    /// it: an estimate that is rather too high.
+    pub tokenizer: Option<Tokenizer>,
 }
 
 impl Json for Config {
@@ -1125,6 +1234,7 @@ impl Json for Config {
         member(out, "health", &self.health, false);
         member(out, "retry_budget", &self.retry_budget, false);
         member(out, "limits", &self.limits, false);
+        member(out, "tokenizer", &self.tokenizer, false);
         out.push('}');
     }
 }
