@@ -105,8 +105,8 @@ void thinking_allocates_as_its_text_grows(void**) {
   for (Dialect to : kAll) assert_true(allocations_between(stream, Dialect::openai, to) <= 8);
 }
 
-// An event that is like the last one is not read anew: what it becomes is the same as if it were. With a space behind its
-// data no event is like the last one.
+// An event that is like the last one is not read anew: what it becomes is the same as if it were. With a space behind
+// its data no event is like the last one.
 void events_like_the_last_say_what_they_say(void**) {
   std::string stream;
   for (const char* delta :
