@@ -172,8 +172,9 @@ Result<Raw> Raw::parse(std::string_view text) {
   Check check(text);
   if (!check.value() || check.at() < text.size())
     return Error{Status::INVALID, "", "no valid JSON at byte " + std::to_string(check.at())};
-  size_t begin = skip_space(text, 0);
-  return Raw(text.substr(begin, value_end(text, begin) - begin));
+  text.remove_prefix(skip_space(text, 0));
+  while (is_space(text.back())) text.remove_suffix(1);
+  return Raw(text);
 }
 
 Raw Raw::first(std::string_view text, size_t& at) {

@@ -88,6 +88,48 @@ std::unique_ptr<StreamWriter> stream_writer(Dialect dialect, const WriteAnswer& 
   return table(dialect).stream_writer(how);
 }
 
+// Most events of a stream say what the last one said, with another text: what its reader made of that holds for them.
+class LastEvent {
+ public:
+  // What `event` says, if it is like the last one; null if it has to be read.
+  const Delta* again(const SseEvent& event) {
+    size_t around = before_.size() + after_.size();
+    std::string_view data = event.data;
+    if (around == 0 || data.size() <= around || event.name != name_) return nullptr;
+    if (!data.starts_with(before_) || !data.ends_with(after_)) return nullptr;
+    delta_.text = data.substr(before_.size(), data.size() - around);
+    // What may end the string, or is none.
+    for (char c : delta_.text)
+      if (c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x20) return nullptr;
+    return &delta_;
+  }
+  void begin() { told_ = 0; }
+  void on(const Delta& delta) {
+    if (++told_ == 1) delta_ = delta;
+  }
+  // The event has been read: its like need not be, if it is one text and nothing else.
+  void end(const SseEvent& event) {
+    before_.clear();
+    after_.clear();
+    // Of calls more is kept than of texts, so their like may mean something else.
+    bool text = delta_.kind == Delta::Kind::text || delta_.kind == Delta::Kind::thinking;
+    if (told_ != 1 || !text || !delta_.id.empty() || !delta_.name.empty()) return;
+    std::string_view data = event.data;
+    // Huge where it is no part of the data.
+    size_t from = reinterpret_cast<uintptr_t>(delta_.text.data()) - reinterpret_cast<uintptr_t>(data.data());
+    if (from == 0 || from >= data.size() || data.size() - from <= delta_.text.size()) return;
+    if (data[from - 1] != '"' || data[from + delta_.text.size()] != '"') return;
+    name_.assign(event.name);
+    before_.assign(data.substr(0, from));
+    after_.assign(data.substr(from + delta_.text.size()));
+  }
+
+ private:
+  uint32_t told_ = 0;
+  Delta delta_{.kind = Delta::Kind::end};
+  std::string name_, before_, after_;  // Around its text; empty where there is none.
+};
+
 // Stands between reader and writer, and keeps what the stream's owner asks for.
 struct StreamTranslator::State final : DeltaSink {
   State(Dialect from, Dialect to, const WriteAnswer& with)
@@ -99,6 +141,7 @@ struct StreamTranslator::State final : DeltaSink {
 
   void on(const Delta& delta) override {
     if (failed || ended) return;
+    last.on(delta);
     if (delta.kind == Delta::Kind::lost) return losses.add(delta.text);
     if (delta.kind == Delta::Kind::begin || delta.kind == Delta::Kind::usage) usage.take(delta.usage);
     failed = delta.kind == Delta::Kind::error;
@@ -110,6 +153,7 @@ struct StreamTranslator::State final : DeltaSink {
   WriteAnswer how;
   std::unique_ptr<StreamReader> reader;
   std::unique_ptr<StreamWriter> writer;
+  LastEvent last;
   Tokens usage;
   Losses losses;
   bool failed = false;
@@ -123,7 +167,14 @@ StreamTranslator::~StreamTranslator() = default;
 bool StreamTranslator::event(const SseEvent& event, std::string& out) {
   if (state_->failed || state_->ended || event.comment) return true;
   state_->writer->to(out, state_->losses);
-  return state_->reader->event(event, *state_);
+  if (const Delta* delta = state_->last.again(event)) {
+    state_->writer->on(*delta);
+    return true;
+  }
+  state_->last.begin();
+  bool read = state_->reader->event(event, *state_);
+  state_->last.end(event);
+  return read;
 }
 
 bool StreamTranslator::end(std::string& out) {

@@ -105,6 +105,36 @@ void thinking_allocates_as_its_text_grows(void**) {
   for (Dialect to : kAll) assert_true(allocations_between(stream, Dialect::openai, to) <= 8);
 }
 
+// An event that is like the last one is not read anew: what it becomes is the same as if it were. With a space behind
+// its data no event is like the last one.
+void events_like_the_last_say_what_they_say(void**) {
+  std::string stream;
+  for (const char* delta :
+       {R"({"content":"a"})", R"({"content":"b"})", R"({"content":""})", R"({"content":"c\"d"})",
+        "{\"content\":\"e\x01\"}", R"({"content":"f"},"finish_reason":null)", R"({"content":"g","refusal":"h"})",
+        R"({"reasoning_content":"j"})", R"({"reasoning_content":"k"})", R"({"content":"l"})", R"({"content":"m"})"})
+    stream += chunk(delta) + chunk(delta);
+  stream += openai_stream(Say::text);
+  for (Dialect from : kAll) {
+    std::string events = stream;
+    if (from != Dialect::openai) events = translated(openai_stream(Say::text), Dialect::openai, from);
+    for (Dialect to : kAll) {
+      StreamTranslator quick(from, to, {.id = "1"}), slow(from, to, {.id = "1"});
+      std::string said, should, data;
+      SseParser parser;
+      SseEvent event;
+      size_t count = 0;
+      for (std::string_view rest = events; parser.next(rest, event);) {
+        data.assign(event.data).append(count++ % 2, ' ');
+        bool read = quick.event(event, said);
+        event.data = data;
+        assert_int_equal(read, slow.event(event, should));
+      }
+      assert_string_equal(said.c_str(), should.c_str());
+    }
+  }
+}
+
 void nothing_follows_the_end(void**) {
   for (Dialect to : kAll) {
     std::string stream = openai_stream(Say::text);
@@ -156,6 +186,7 @@ int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(lb::no_allocation_per_event),
       cmocka_unit_test(lb::thinking_allocates_as_its_text_grows),
+      cmocka_unit_test(lb::events_like_the_last_say_what_they_say),
       cmocka_unit_test(lb::nothing_follows_the_end),
       cmocka_unit_test(lb::losses_are_named_once_and_some_counted),
       cmocka_unit_test(lb::the_last_usage_that_says_something_wins),
