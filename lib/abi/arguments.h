@@ -36,6 +36,9 @@ lb_status write_struct(T* out, size_t least, Fill fill) {
   return status;
 }
 
+inline bool is_text(const void* text, size_t size) { return text || size == 0; }
+inline std::string_view view(const void* text, size_t size) { return {static_cast<const char*>(text), size}; }
+
 std::optional<Error> check(const lb_engine_options& options);
 std::optional<Error> check(const lb_queue_options& options);
 std::optional<Error> check(const lb_call_options& options);

@@ -42,8 +42,11 @@ namespace {
 
 using lb::Duration;
 using lb::Instant;
+using lb::is_text;
 using lb::report;
 using lb::Status;
+using lb::view;
+using lb::write_struct;
 
 // What lb_balancer_options.picks_max may be at most: the slots that an id has bits for.
 constexpr uint32_t kPicksLimit = 1u << 24;
@@ -51,8 +54,6 @@ constexpr uint32_t kKnown =
     LB_KNOWN_TOKENS_IN | LB_KNOWN_TOKENS_OUT | LB_KNOWN_TOKENS_CACHED | LB_KNOWN_FIRST_CONTENT;
 
 Instant at(uint64_t now_ns) { return Instant{static_cast<int64_t>(std::min(now_ns, kClockMax))}; }
-bool is_text(const void* text, size_t size) { return text || size == 0; }
-std::string_view view(const char* text, size_t size) { return {text, size}; }
 Duration duration(uint64_t ns) { return Duration{static_cast<int64_t>(std::min(ns, kClockMax / 2))}; }
 
 std::optional<lb::Error> check(const lb_balancer_options& options) {
