@@ -17,7 +17,7 @@ using Word = SchemaRule::Word;
 using Fault = JsonSchema::Fault;
 constexpr uint32_t kNone = SchemaRule::kNone;
 
-// Of what the value, or the schema, says itself, in a message.
+// Bytes in a message of what the value, the schema, or a fault within a fault says itself.
 constexpr size_t kQuotedMax = 100;
 
 std::string cut(std::string_view text) {
@@ -63,7 +63,6 @@ struct Path {
   size_t index = 0;            // Of an element.
   bool element = false;
 
-  size_t depth() const { return up ? up->depth() + 1 : 0; }
   std::string pointer() const {
     if (!up) return "";
     return up->pointer() + (element ? "/" + std::to_string(index) : json_pointer_step(name));
@@ -246,7 +245,7 @@ bool SchemaCheck::contains(const SchemaRule& rule, const Parts& parts, const Pat
     if (visit(rule.rest, parts.elements[i], Path{&at, {}, i, true}, why)) found++;
   if (found >= rule.low && found <= rule.high) return true;
   return fail(fault, at, "wanted " + range(rule) + " elements that fit `contains`, not " + std::to_string(found) +
-                             (found < rule.low ? "; " + why.text() : ""));
+                             (found < rule.low ? "; " + cut(why.text()) : ""));
 }
 
 bool SchemaCheck::object(const SchemaRule& rule, Raw value, const Parts& parts, const Path& at, Fault& fault) {
@@ -326,7 +325,7 @@ bool SchemaCheck::some_of(const SchemaRule& rule, Raw value, const Path& at, Fau
     return fail(fault, at, "fits " + std::to_string(found) + " of the schemas of `oneOf`; wanted exactly one");
   return fail(fault, at, "fits none of the " + std::to_string(rule.nodes.size()) + " schemas of " +
                              (rule.word == Word::any_of ? "`anyOf`" : "`oneOf`") +
-                             (nearest.message.empty() ? "" : "; of the nearest, " + nearest.text()));
+                             (nearest.message.empty() ? "" : "; of the nearest, " + cut(nearest.text())));
 }
 
 JsonSchema::JsonSchema(std::unique_ptr<Compiled> compiled) : compiled_(std::move(compiled)) {}

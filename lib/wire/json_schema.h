@@ -28,9 +28,9 @@ class JsonSchema {
  public:
   // Bytes of a schema. Ours: what OpenAI takes for structured output (120,000 characters), and as much again.
   static constexpr size_t kTextMax = 256 * 1024;
-  // Schemas within one another, by references and by the value's nesting. As deep as JSON may be at all: a recursive
-  // schema that goes into the value needs one for each level, or two.
-  static constexpr uint32_t kDepthMax = 2 * JsonScan::kDepthMax;
+  // Schemas within one another, by references and by the value's nesting: a recursive one needs two for each level of
+  // the value. 300 KiB of stack at most (GCC 12, -O2), where the smallest that a thread of macOS has is 512.
+  static constexpr uint32_t kDepthMax = 256;
   // Of one check: schemas applied to values, each with as many steps more as its text has kBytesPerStep. About 100 ns
   // each, so that the worst takes a tenth of a second; what models say needs a few thousand.
   static constexpr uint64_t kStepsMax = 1'000'000;

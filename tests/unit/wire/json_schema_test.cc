@@ -144,9 +144,12 @@ void work_is_bounded(void**) {
   breaks(R"({"items":{"not":{"pattern":"^(a+)+$"}}})", list, kGivenUp);
 }
 
-void nesting_is_followed_to_the_end(void**) {
+// Two schemas for each level but the first.
+void nesting_has_a_limit(void**) {
   auto nested = [](size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
-  fits(R"({"type":"array","items":{"$ref":"#"}})", nested(JsonScan::kDepthMax));
+  constexpr std::string_view kLists = R"({"type":"array","items":{"$ref":"#"}})";
+  fits(kLists, nested(JsonSchema::kDepthMax / 2));
+  breaks(kLists, nested(JsonSchema::kDepthMax / 2 + 1), kGivenUp);
 }
 
 }  // namespace
@@ -163,7 +166,7 @@ int main() {
       cmocka_unit_test(what_is_not_known_and_asserts_is_refused),
       cmocka_unit_test(a_schema_that_is_none_is_refused),
       cmocka_unit_test(work_is_bounded),
-      cmocka_unit_test(nesting_is_followed_to_the_end),
+      cmocka_unit_test(nesting_has_a_limit),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
