@@ -151,6 +151,7 @@ Source source_of_url(Inner url) {
   if (comma == url.npos || !head.ends_with(";base64")) return source;
   source.kind = Source::Kind::base64;
   source.media_type = split_off(head, ';');
+  if (iequals(source.media_type, "image/jpg")) source.media_type = "image/jpeg";  // The others know no "jpg".
   source.data = url.substr(comma + 1);
   return source;
 }
