@@ -128,8 +128,9 @@ class Reader final : public StreamReader {
     for (RawWalk at = member(content, "parts").walk(); at.next();) part(at.value(), choice, to);
     if (lost) to.on({.kind = Delta::Kind::lost, .text = "candidates.groundingMetadata"});
     // Older models say it in every chunk, so it is told when the stream is whole.
-    if (reason.is_string() && reason.inner() != "FINISH_REASON_UNSPECIFIED")
-      choices_[index].stop = stop_of(reason.inner());
+    if (!reason.is_string() || reason.inner() == "FINISH_REASON_UNSPECIFIED") return;
+    choices_[index].stop = stop_of(reason.inner());
+    if (is_malformed(reason.inner())) to.on({.kind = Delta::Kind::lost, .text = "candidates.finishReason"});
   }
 
   void part(Raw from, uint32_t choice, DeltaSink& to) {
