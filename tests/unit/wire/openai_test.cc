@@ -126,7 +126,7 @@ void each_error_has_its_class(void**) {
       {400, R"({"error":{"message":"prompt is too long: 210000 tokens"}})", ErrorClass::context_length},
       {400, R"({"error":{"message":"input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000"}})",
           ErrorClass::context_length},
-      {400, R"([{"error":{"code":400,"message":"The input token count (9) exceeds the maximum number of tokens allowed",)"
+      {400, R"([{"error":{"code":400,"message":"The input token count (9) exceeds the maximum number of tokens",)"
             R"("status":"INVALID_ARGUMENT"}}])", ErrorClass::context_length},
       {400, R"({"error":{"code":400,"message":"the request exceeds the available context size, try increasing it"}})",
           ErrorClass::context_length},
