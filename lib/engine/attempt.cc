@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "engine/call.h"
+#include "wire/dialect/gemini_content.h"
 #include "wire/escape.h"
 
 namespace lb {
@@ -67,9 +68,25 @@ void Call::send_on(Link* link) {
   }
 }
 
+std::string Call::whole_body() {
+  Chain whole;
+  body_.share(0, body_.end(), whole);
+  return whole.to_string();
+}
+
+// Sends this in the place of the caller's.
+void Call::use_body(std::string_view body) {
+  attempt_.body.append(Chunk::copy(body));
+  attempt_.body.finish();
+}
+
 // Where the model's name goes into the body, if it is not there already.
 void Call::place_splice() {
-  if (attempt_.translated || asked_.in_path) return;
+  if (attempt_.translated) return;
+  bool named_twice = kind_of(operation_) != OperationKind::conversation;
+  if (asked_.in_path && named_twice && !attempt_.as.empty() && attempt_.as != model_)
+    use_body(with_gemini_model(whole_body(), attempt_.as));
+  if (asked_.in_path) return;
   // Azure's classic paths name it; the body need not.
   bool in_body = scan_.has_model();
   if (attempt_.as.empty() && !asked_.model.empty()) attempt_.as = model_;
@@ -78,9 +95,7 @@ void Call::place_splice() {
   attempt_.splice_begin = scan_.model_begin();
   attempt_.splice_end = scan_.model_end();
   if (in_body) return;
-  Chain whole;
-  body_.share(0, body_.end(), whole);
-  std::string text = whole.to_string();
+  std::string text = whole_body();
   size_t brace = text.find('{'), next = text.find_first_not_of(" \t\r\n", brace + 1);
   attempt_.splice = "\"model\":" + attempt_.splice + (text[next] == '}' ? "" : ",");
   attempt_.splice_begin = attempt_.splice_end = brace + 1;
@@ -91,9 +106,7 @@ bool Call::read_request_whole(Error& error) {
   if (translation_) return true;
   error = {Status::INVALID, "", "the request is not whole"};
   if (!body_.complete()) return false;
-  Chain whole;
-  body_.share(0, body_.end(), whole);
-  Result<std::unique_ptr<Translation>> read = Translation::read(asked_, whole.to_string());
+  Result<std::unique_ptr<Translation>> read = Translation::read(asked_, whole_body());
   if (read.ok())
     translation_ = std::move(read.value());
   else
@@ -110,8 +123,7 @@ bool Call::translate_request() {
   else
     body = error;
   if (body.ok()) {
-    attempt_.body.append(Chunk::copy(body.value()));
-    attempt_.body.finish();
+    use_body(body.value());
     return true;
   }
   std::string where = body.error().where.empty() ? "" : body.error().where + ": ";
@@ -136,8 +148,7 @@ void Call::next_part() {
   next.translated = true;
   Result<std::string> body = translation_->rest(next.operation, next.as.empty() ? model_ : next.as);
   attempt_ = std::move(next);
-  attempt_.body.append(Chunk::copy(body.value()));
-  attempt_.body.finish();
+  use_body(body.value());
   send_on(link_for(attempt_.target, false));
 }
 

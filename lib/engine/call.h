@@ -83,8 +83,9 @@ class Call {
     bool request_done = false;
     Operation operation = Operation::chat;  // As the target serves it.
     bool translated = false; // Target and caller speak different dialects.
-    RequestBody body;        // Then: what is sent in the place of the caller's.
+    RequestBody body;        // What is sent in the place of the caller's, if it is complete.
     std::unique_ptr<StreamTranslator> stream;
+    bool array_begun = false;  // Of array(): its first element has been held.
     bool chunked = false;    // The request's body is sent in chunks.
     uint64_t cursor = 0;     // In the caller's body: what comes next.
     std::string as;          // The model's name at the target; "" as it is.
@@ -188,7 +189,9 @@ class Call {
   void send_on(Link* link);
   void write_path(std::string& out);
   // What the attempt sends.
-  RequestBody& outgoing() { return attempt_.translated ? attempt_.body : body_; }
+  RequestBody& outgoing() { return attempt_.body.complete() ? attempt_.body : body_; }
+  std::string whole_body();
+  void use_body(std::string_view body);
   void push_body(Chain& out, Chain&& piece) const;
   void on_sent(Link& link);
   void link_lost(Link& link, Status status, std::string_view why);
@@ -217,7 +220,12 @@ class Call {
   void on_end(Link* link);
   void inspect_events(const Chunk& chunk);
   void leave_out(uint64_t begin);
-  void hold_translated();
+  // A stream's events go out as a JSON array.
+  bool array() const { return asked_.array && delivery_ != Delivery::events; }
+  bool rewrites() const { return attempt_.translated || array(); }
+  void rewrite(const SseEvent& event);
+  void hold_rewritten();
+  void hold_array(std::string_view events);
   bool translate_answer();
   WriteAnswer how_to_answer() const;
   void judge_error(bool whole);

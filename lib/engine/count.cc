@@ -2,6 +2,7 @@
 // nothing of a deployment's health, and takes nothing of its limits.
 #include "engine/call.h"
 #include "wire/dialect/count_tokens.h"
+#include "wire/dialect/tokens.h"
 
 namespace lb {
 
@@ -41,8 +42,9 @@ void Call::count_here() {
   Error error;
   if (!read_request_whole(error))
     return refuse(400, "invalid_request", error.where.empty() ? error.message : error.where + ": " + error.message);
-  uint64_t tokens = policy::Balancer::expect(plan(), prompt()).input;
-  counted_ = "estimate";
+  const Bpe* ranks = world_->config->tokenizer.get();
+  uint64_t tokens = count_tokens(translation_->conversation(), ranks);
+  counted_ = ranks ? "exact" : "estimate";
   served_by_ = "lb";
   attempt_ = {};
   attempt_.head.status = attempt_.status = 200;

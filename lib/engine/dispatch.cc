@@ -42,7 +42,8 @@ bool stays_here(std::string_view name) {
 // Whether the request has to be here whole, and who cannot serve it at all. False: nobody can.
 bool Call::choose_operations(const Route& route) {
   const Route* larger = route.larger.empty() ? nullptr : world_->config->find_route(route.larger);
-  needs_whole_ = counting();
+  // The model of embeddings may stand in the body, too.
+  needs_whole_ = counting() || (asked_.in_path && kind_of(operation_) == OperationKind::embedding);
   for (const Route* one : {&route, larger}) {
     if (!one) continue;
     const Served& served = world_->served[static_cast<size_t>(one - world_->config->routes.data())]

@@ -1,5 +1,6 @@
 #include "engine/head_text.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -13,8 +14,10 @@ Error invalid(std::string message) { return {Status::INVALID, "", "the head: " +
 
 Result<Asked> asked_by(const Head& head) {
   std::string_view path = head.target;
-  path = path.substr(0, path.find('?'));
-  std::optional<Asked> asked = asked_by(path);
+  size_t mark = std::min(path.find('?'), path.size());
+  std::string_view query = path.substr(std::min(mark + 1, path.size()));
+  path = path.substr(0, mark);
+  std::optional<Asked> asked = asked_by(path, query);
   if (asked && head.method == "POST") return std::move(*asked);
   return Error{Status::INVALID, "",
                "no such operation: " + head.method.substr(0, 20) + " " + std::string(path.substr(0, 100)) +

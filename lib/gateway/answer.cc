@@ -14,9 +14,6 @@ namespace {
 // What a connection keeps of its text buffer between answers; a head and a short body fit.
 constexpr size_t kTextKept = 4 * 1024;
 
-// How openai_error_event begins.
-constexpr std::string_view kErrorEvent = "data: {\"error\":";
-
 // RFC 9110 §15 and RFC 6585; an unknown one goes without.
 std::string_view reason_of(uint32_t status) {
   switch (status) {
@@ -110,7 +107,7 @@ void Client::on_answer_data(Event& event) {
   owed_ += event.data.size();
   mark_dirty();
   if (bodyless_ || event.data.empty()) return;
-  error_said_ = event.data.view().starts_with(kErrorEvent);
+  error_said_ = event.data.view().starts_with(broken_event_begin(route_.operation));
   if (chunked_) put_text(chunk_line(event.data.size()));
   put_data(std::move(event.data));
   if (chunked_) put_text("\r\n");
@@ -124,8 +121,7 @@ void Client::on_done(const Event& event) {
   if (head_sent_) {  // Without its last chunk, or short of its length: nobody takes it for whole.
     // But to HTTP/1.0 every end is an end: where the window had no room for the error event, it follows here.
     if (old_ && events_ && !error_said_)
-      put_text("\n\n" + openai_error_event(event.detail ? event.detail->message : "", "upstream_error",
-                                           "stream_broken"));
+      put_text("\n\n" + broken_event(route_.operation, event.detail ? event.detail->message : ""));
     call_ = 0;
     return finish();
   }

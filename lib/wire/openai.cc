@@ -11,10 +11,13 @@ namespace lb {
 
 namespace {
 
-enum RequestPath : size_t { kModel, kStream, kMaxCompletion, kMaxOutput, kMax, kCacheKey, kUser, kUserId, kChoices };
+// Of the shapes of all providers at once, as prompt.h.
+enum RequestPath : size_t {
+  kModel, kStream, kMaxCompletion, kMaxOutput, kMax, kMaxGemini, kCacheKey, kUser, kUserId, kChoices, kCandidates,
+};
 constexpr std::string_view kRequestPaths[] = {
-    "model", "stream", "max_completion_tokens", "max_output_tokens", "max_tokens",
-    "prompt_cache_key", "user", "metadata.user_id", "n",
+    "model", "stream", "max_completion_tokens", "max_output_tokens", "max_tokens", "generationConfig.maxOutputTokens",
+    "prompt_cache_key", "user", "metadata.user_id", "n", "generationConfig.candidateCount",
 };
 
 enum AnswerPath : size_t {
@@ -228,7 +231,7 @@ bool OpenAiRequest::model_repeated() const { return scan_[kModel].times > 1; }
 bool OpenAiRequest::stream() const { return scan_.is_true(kStream); }
 uint64_t OpenAiRequest::output_tokens_max() const {
   uint64_t tokens = 0;
-  for (size_t path : {kMaxCompletion, kMaxOutput, kMax})
+  for (size_t path : {kMaxCompletion, kMaxOutput, kMax, kMaxGemini})
     if (scan_.integer(path, tokens)) return tokens;
   return 0;
 }
@@ -239,7 +242,8 @@ std::string OpenAiRequest::user() const {
 }
 uint64_t OpenAiRequest::choices() const {
   uint64_t choices = 1;
-  return scan_.integer(kChoices, choices) && choices > 0 ? choices : 1;
+  bool said = scan_.integer(kChoices, choices) || scan_.integer(kCandidates, choices);
+  return said && choices > 0 ? choices : 1;
 }
 std::string OpenAiRequest::whole_string(size_t path) const { return scan_[path].end != 0 ? scan_.string(path) : ""; }
 

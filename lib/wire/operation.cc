@@ -1,5 +1,7 @@
 #include "wire/operation.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 
 namespace lb {
@@ -42,24 +44,34 @@ std::optional<Operation> fixed(std::string_view path) {
   return std::nullopt;
 }
 
-std::optional<Asked> asked_in_path(std::string_view rest) {
+bool has_parameter(std::string_view query, std::string_view parameter) {
+  while (!query.empty()) {
+    size_t end = std::min(query.find('&'), query.size());
+    if (query.substr(0, end) == parameter) return true;
+    query.remove_prefix(std::min(end + 1, query.size()));
+  }
+  return false;
+}
+
+std::optional<Asked> asked_in_path(std::string_view rest, std::string_view query) {
   for (const Method& method : kMethods) {
     if (!rest.ends_with(method.name) || rest.size() == method.name.size()) continue;
     std::string model = percent_decode(rest.substr(0, rest.size() - method.name.size()));
-    return Asked{method.operation, std::move(model), true, method.stream};
+    bool array = method.stream && !has_parameter(query, "alt=sse");
+    return Asked{method.operation, std::move(model), true, method.stream, array};
   }
   return std::nullopt;
 }
 
 }  // namespace
 
-std::optional<Asked> asked_by(std::string_view path) {
+std::optional<Asked> asked_by(std::string_view path, std::string_view query) {
   if (path.starts_with(kAzureV1)) path = path.substr(kAzureV1.size() - std::string_view("/v1/").size());
   if (path.starts_with("/v1/")) {
-    if (std::optional<Operation> operation = fixed(path.substr(3))) return Asked{*operation, "", false, false};
+    if (std::optional<Operation> operation = fixed(path.substr(3))) return Asked{.operation = *operation};
   }
   for (std::string_view version : {"/v1beta/models/", "/v1/models/"})
-    if (path.starts_with(version)) return asked_in_path(path.substr(version.size()));
+    if (path.starts_with(version)) return asked_in_path(path.substr(version.size()), query);
   if (!path.starts_with(kAzure)) return std::nullopt;
   std::string_view rest = path.substr(kAzure.size());
   size_t slash = rest.find('/');
@@ -67,7 +79,7 @@ std::optional<Asked> asked_by(std::string_view path) {
   std::optional<Operation> operation = fixed(rest.substr(slash));
   if (!operation || api_of(*operation) != Api::openai) return std::nullopt;
   // The body says whether to stream, and may name a model, which Azure does not read.
-  return Asked{*operation, percent_decode(rest.substr(0, slash)), false, false};
+  return Asked{.operation = *operation, .model = percent_decode(rest.substr(0, slash))};
 }
 
 std::string_view operations_known() {

@@ -37,6 +37,7 @@ struct Asked {
   std::string model;     // Where it stands in the path, percent-decoded; else "".
   bool in_path = false;  // It does stand there, and whether to stream too: the body says nothing of both.
   bool stream = false;
+  bool array = false;    // Gemini's stream as one JSON array, not as events: without alt=sse.
 };
 
 // A set of operations.
@@ -50,7 +51,8 @@ class Operations {
 };
 
 // "/v1/chat/completions", "/v1beta/models/m:generateContent", "/openai/deployments/m/chat/completions", ...
-std::optional<Asked> asked_by(std::string_view path);
+// `query`: what follows the "?", if anything does.
+std::optional<Asked> asked_by(std::string_view path, std::string_view query = "");
 // "POST /v1/..., ... and ...": for the errors of those who ask for something else.
 std::string_view operations_known();
 

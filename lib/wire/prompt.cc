@@ -27,7 +27,10 @@ uint64_t joined(std::initializer_list<uint64_t> hashes) {
   return out == 0 ? 1 : out;
 }
 
-bool is_image(std::string_view type) { return type == "image_url" || type == "input_image" || type == "image"; }
+// The types of parts; and of Gemini's, which have none, the media type.
+bool is_image(std::string_view type) {
+  return type == "image_url" || type == "input_image" || type == "image" || type.starts_with("image/");
+}
 bool is_container(JsonType type) { return type == JsonType::object || type == JsonType::array; }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // What routing needs to know of a request's prompt, read while the bytes go by: how long its text is, how many images
 // there are, and a hash of how its conversation begins. It listens to a JsonScan with the paths below, which are those
 // of all shapes at once: chat (`messages`), responses (`input`, `instructions`), completions (`prompt`), embeddings
-// (`input`), and Anthropic's (`system`, `messages`).
+// (`input`), Anthropic's (`system`, `messages`) and Gemini's (`systemInstruction`, `contents`, `requests`).
 #pragma once
 
 #include <array>
@@ -97,6 +97,19 @@ class Prompt final : public ScanListener {
       {"input.*.content.*.file_id", kMedia},
       {"input.*.content.*.type", kType},
       {"input.*.content.*.text", kText},
+
+      {"systemInstruction", kSystem},
+      {"systemInstruction.parts.*.text", kText},
+      {"contents.*", kTurn},
+      {"contents.*.role", kRole},
+      {"contents.*.parts.*.text", kText},
+      {"contents.*.parts.*.inlineData.mimeType", kType},
+      {"contents.*.parts.*.inlineData.data", kMedia},
+      {"contents.*.parts.*.fileData", kMedia},
+      {"contents.*.parts.*.functionCall.args", kArguments},
+      {"contents.*.parts.*.functionResponse.response", kArguments},
+      {"content.parts.*.text", kText},  // Of embedContent, and of each in a batch of them.
+      {"requests.*.content.parts.*.text", kText},
   };
 
   // Of what has come so far, as OpenAiRequest has them.

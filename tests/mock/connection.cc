@@ -4,6 +4,8 @@
 #include <cmath>
 #include <memory>
 
+#include "mock/errors.h"
+#include "mock/models.h"
 #include "mock/server.h"
 #include "mock/text.h"
 
@@ -103,6 +105,7 @@ int Connection::on_begin() {
   path_.clear();
   fields_.clear();
   too_large_ = false;
+  endpoint_ = Endpoint::unknown;
   call_ = 0;
   return 0;
 }
@@ -111,7 +114,7 @@ int Connection::on_headers() {
   http10_ = parser_.http_major == 1 && parser_.http_minor == 0;
   method_.assign(llhttp_method_name(static_cast<llhttp_method_t>(parser_.method)));
   endpoint_ = endpoint_of(method_, path_);
-  body_.reset(endpoint_ == Endpoint::embeddings || endpoint_ == Endpoint::control);
+  body_.reset(reads_all(endpoint_) || server_.script().options()->calls_tools);
   // What a test asks of the mock itself is not what the mock saw.
   if (endpoint_ == Endpoint::journal || endpoint_ == Endpoint::control || endpoint_ == Endpoint::about) return 0;
   Call& call = server_.journal().begin();
@@ -158,7 +161,7 @@ void Connection::feed(std::string_view data) {
 
 void Connection::bad_request(uint32_t status) {
   std::string body;
-  add_error(status, "bad_request", "The mock could not read that request.", {}, &body);
+  add_error(voice_of(endpoint_), status, {}, "The mock could not read that request.", {}, &body);
   answering_ = true;
   if (Call* call = entry()) server_.journal().end(*call, End::bad_request, server_.now().ms);
   exchange_.start_ready(status, "application/json", std::move(body), server_.now(), true);
@@ -186,6 +189,8 @@ void Connection::answer() {
     call->behaviour = verdict.behaviour->label;
   }
   if (verdict.die) return server_.fall_silent(End::reset);
+  if (verdict.behaviour->tool_calls != 0 && !verdict.ready)
+    choose_calls(body_.kept(), verdict.behaviour->tool_calls, &ask_.calls);
   if (verdict.limited) server_.journal().counts().limited++;
   else if (verdict.status != 200) server_.journal().counts().errors++;
   const uint32_t most = verdict.behaviour->answers_per_connection;
@@ -202,28 +207,28 @@ void Connection::answer_other(Endpoint endpoint, bool last) {
   uint32_t status = 200;
   std::string_view type = "application/json";
   const bool listing = endpoint == Endpoint::models || endpoint == Endpoint::model;
-  if (listing && !server_.script().admits(fields_)) {
-    status = 401;
-    add_error(status, {}, "Incorrect API key provided (mock).", {}, &body);
+  const Voice voice = listing ? voice_of_list(path_, fields_) : Voice::openai;
+  if (listing && !server_.script().admits(path_, fields_)) {
+    add_error(voice, status = 401, {}, "Incorrect API key provided (mock).", {}, &body);
   } else if (endpoint == Endpoint::models) {
-    add_models(behaviour, &body);
+    add_models(voice, behaviour.models, &body);
   } else if (endpoint == Endpoint::model) {
-    const std::string name = path_.substr(path_.find("/models/") + 8);
-    const bool there = std::find(behaviour.models.begin(), behaviour.models.end(), name) != behaviour.models.end();
-    if (there) add_model(name, &body);
-    else add_error(status = 404, {}, "The model does not exist (mock).", {}, &body);
+    const std::string_view name = std::string_view(path_).substr(path_.find("/models/") + 8);
+    const auto found = std::find(behaviour.models.begin(), behaviour.models.end(), name.substr(0, name.find('?')));
+    if (found != behaviour.models.end()) add_model(voice, *found, &body);
+    else add_error(voice, status = 404, {}, "The model does not exist (mock).", {}, &body);
   } else if (endpoint == Endpoint::journal) {
     body = server_.journal_text();
   } else if (endpoint == Endpoint::control) {
     const std::optional<std::string> wrong =
         too_large_ ? "options: larger than 16777216 bytes" : server_.control(body_.kept());
-    if (wrong) add_error(status = 400, "bad_options", *wrong, {}, &body);
+    if (wrong) add_error(Voice::openai, status = 400, "bad_options", *wrong, {}, &body);
     else body = "{\"ok\":true}";
   } else if (endpoint == Endpoint::about) {
     type = "text/plain";
     body = "lb mock " + behaviour.name + "\n";
   } else {
-    add_error(status = 404, "unknown_url", "Unknown request URL: " + method_ + " " + path_, {}, &body);
+    add_error(Voice::openai, status = 404, "unknown_url", "Unknown request URL: " + method_ + " " + path_, {}, &body);
   }
   if (Call* call = entry()) call->status = status;
   exchange_.start_ready(status, type, std::move(body), server_.now(), last);

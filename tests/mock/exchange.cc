@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "mock/errors.h"
 #include "mock/text.h"
 
 namespace lb::mock {
@@ -62,7 +63,7 @@ Step Exchange::waiting(double until_ms, const Clock& now, std::string* out) {
   const double every_ms = verdict_.behaviour->ping_ms;
   if (stream_ && phase_ > Phase::head && every_ms > 0) {
     // Others count silence from what was said last, and so does this.
-    if (out->empty() && now.ms >= said_ms_ + every_ms) frames_.add(": ping\n\n");
+    if (out->empty() && now.ms >= said_ms_ + every_ms) wording_.ping(&frames_);
     if (!out->empty()) said_ms_ = now.ms;
     until_ms = std::min(until_ms, said_ms_ + every_ms);
   }
@@ -93,16 +94,19 @@ void Exchange::head(const Clock& now, std::string* out) {
     if (verdict_.ready) body_ = verdict_.body;
     else wording_.plain(&body_);
   }
-  std::string_view type = stream_ ? "text/event-stream; charset=utf-8" : "application/json";
+  std::string_view type = stream_ && !ask_->array ? "text/event-stream; charset=utf-8" : "application/json";
   if (verdict_.ready) type = verdict_.content_type;
   if (behaviour && verdict_.status == 200 && !behaviour->content_type.empty()) type = behaviour->content_type;
   add(out, "HTTP/1.1 ", verdict_.status, " ", reason(verdict_.status), "\r\ndate: ", now.date, "\r\n");
   if (!type.empty()) add(out, "content-type: ", type, "\r\n");
   if (behaviour) {
-    add(out, "x-mock-name: ", behaviour->name, "\r\nx-request-id: req_");
+    add(out, "x-mock-name: ", behaviour->name, "\r\n", ask_->voice == Voice::anthropic ? "request-id" : "x-request-id",
+        ": req_");
     add_hex(out, id_);
-    add(out, "\r\nopenai-processing-ms: ", static_cast<uint64_t>(behaviour->latency_ms), "\r\n", behaviour->headers,
-        verdict_.headers);
+    *out += "\r\n";
+    if (ask_->voice == Voice::openai)
+      add(out, "openai-processing-ms: ", static_cast<uint64_t>(behaviour->latency_ms), "\r\n");
+    add(out, behaviour->headers, verdict_.headers);
   }
   if (stream_) *out += "cache-control: no-cache\r\n";
   if (framing_ == Framing::length) add(out, "content-length: ", body_.size(), "\r\n");
@@ -146,7 +150,7 @@ bool Exchange::content_step(const Clock& now, std::string* out, Step* step) {
       *step = end_early();
     } else if (out->size() > kInHand) {
       *step = {Step::Kind::drain};
-    } else if (index_ < behaviour.tokens && now.ms < due_ms) {
+    } else if (index_ < wording_.events() && now.ms < due_ms) {
       *step = waiting(due_ms, now, out);
     } else if (!held(Spot::after_events, index_, now, out, step)) {
       if (behaviour.malformed_at == index_) wording_.malformed(&frames_);
@@ -155,11 +159,11 @@ bool Exchange::content_step(const Clock& now, std::string* out, Step* step) {
         phase_ = Phase::ending;
         return false;
       }
-      if (index_ == behaviour.tokens) {
+      if (index_ == wording_.events()) {
         phase_ = Phase::closing;
         return false;
       }
-      if (behaviour.pings != 0 && index_ % behaviour.pings == 0) frames_.add(": ping\n\n");
+      if (behaviour.pings != 0 && index_ % behaviour.pings == 0) wording_.ping(&frames_);
       wording_.content(index_, &frames_);
       continue;
     }

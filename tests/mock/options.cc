@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "mock/reader.h"
+#include "mock/text.h"
 
 namespace lb::mock {
 
@@ -15,6 +16,19 @@ constexpr const char* kFramings[] = {"auto", "length", "chunked", "close"};
 
 bool field_text(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return (c >= 0x20 && c < 0x7f) || c == '\t'; });
+}
+
+// The text in pieces of a word each, with the space before it: joined they are the text.
+std::vector<std::string> pieces_of(const std::string& text) {
+  std::vector<std::string> out;
+  for (size_t from = 0; from < text.size();) {
+    const size_t end = std::min(text.find(' ', from + 1), text.size());
+    std::string piece;
+    add_inner(&piece, std::string_view(text).substr(from, end - from));
+    out.push_back(std::move(piece));
+    from = end;
+  }
+  return out;
 }
 
 // Goes into header fields and into JSON as it is.
@@ -148,12 +162,27 @@ void read_headers(Reader& reader, Behaviour* out) {
   }
 }
 
+// The words of an answer: so many, or those of a text. What is said here wins over what is inherited.
+void read_text(Reader& reader, Behaviour* out) {
+  reader.whole("tokens", &out->tokens, 0, kTokensMax);
+  std::string text;
+  reader.text("text", &text);
+  if (reader.has("tokens") && reader.has("text")) return reader.wrong("tokens", "says how long the text is; give one");
+  if (reader.has("tokens")) out->pieces.clear();
+  if (!reader.has("text")) return;
+  out->pieces = pieces_of(text);
+  out->tokens = static_cast<uint32_t>(out->pieces.size());
+}
+
 void read_behaviour(Reader& reader, Behaviour* out) {
   reader.text("name", &out->name);
   if (!plain_name(out->name)) reader.wrong("name", "must be 1 to 64 of the letters A-Z a-z 0-9 . _ -");
   reader.text("key", &out->key);
   reader.flag("only_models", &out->only_models);
-  reader.whole("tokens", &out->tokens, 0, kTokensMax);
+  read_text(reader, out);
+  reader.whole("thinking", &out->thinking, 0, kTokensMax);
+  reader.whole("tool_calls", &out->tool_calls, 0, kToolCallsMax);
+  reader.flag("interleave", &out->interleave);
   reader.whole("token_bytes", &out->token_bytes, 0, kTokenBytesMax);
   reader.whole("body_bytes", &out->body_bytes, 0, kContentMax);
   reader.whole("dimensions", &out->dimensions, 1, kDimensionsMax);
@@ -235,6 +264,9 @@ std::optional<std::string> read_options(std::string_view json, bool running, Opt
   read_behaviour(reader, &out->behaviour);
   read_rules(reader, out);
   reader.finish();
+  out->calls_tools = out->behaviour.tool_calls != 0;
+  for (const auto& [model, behaviour] : out->per_model) out->calls_tools |= behaviour.tool_calls != 0;
+  for (const Rule& rule : out->per_call) out->calls_tools |= rule.behaviour.tool_calls != 0;
   return complaint.text;
 }
 
@@ -248,6 +280,10 @@ std::string_view word(uint32_t index) {
 
 void add_token(const Behaviour& behaviour, uint32_t index, std::string* out) {
   const size_t before = out->size();
+  if (!behaviour.pieces.empty()) {
+    *out += behaviour.pieces[index];
+    return;
+  }
   if (index == 0) {
     *out += behaviour.name;
     *out += ':';

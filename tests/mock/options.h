@@ -19,6 +19,7 @@ constexpr uint64_t kContentMax = 64u << 20;         // Of one answer, in memory.
 constexpr uint32_t kDimensionsMax = 16'384;         // Four times what providers have today.
 constexpr uint32_t kJournalCallsMax = 65'536;
 constexpr uint32_t kJournalBodyMax = 65'536;
+constexpr uint32_t kToolCallsMax = 128;             // As many tools as OpenAI lets one offer.
 constexpr size_t kRulesMax = 256;                   // Overrides by model, and by call.
 constexpr size_t kNameMax = 64;
 
@@ -69,7 +70,9 @@ struct Behaviour {
   std::vector<std::string> models{"mock-model"};
   double latency_ms = 0, jitter_ms = 0, first_token_ms = 0, event_gap_ms = 0, ping_ms = 0;
   uint32_t tokens = 16, token_bytes = 0, body_bytes = 0, dimensions = 8, pings = 0, answers_per_connection = 0;
-  bool usage = true, only_models = false, empty = false, finish = true, done = true, announce_close = true;
+  uint32_t thinking = 0, tool_calls = 0;
+  bool interleave = false, usage = true, only_models = false, empty = false, finish = true, done = true;
+  bool announce_close = true;
   Framing framing = Framing::automatic;
   std::optional<uint32_t> malformed_at, die_after_calls;
   Limit limit;
@@ -77,7 +80,8 @@ struct Behaviour {
   ErrorEvent error_event;
   Cut cut;
   Stall stall;
-  std::string content;  // All tokens; made once.
+  std::vector<std::string> pieces;  // Of `text`, each an inner of a JSON string; empty: tokens are made.
+  std::string content;              // All tokens; made once.
 };
 
 struct Rule {  // One of per_call.
@@ -95,6 +99,7 @@ struct Options {
   uint64_t seed = 1;
   uint32_t journal_calls = 1024, journal_body = 0;
   bool clear_journal = false;
+  bool calls_tools = false;  // Some behaviour does, so bodies have to be kept.
   Behaviour behaviour;
   std::vector<std::pair<std::string, Behaviour>> per_model;
   std::vector<Rule> per_call;
@@ -104,8 +109,9 @@ struct Options {
 // errors.
 std::optional<std::string> read_options(std::string_view json, bool running, Options* out);
 
-// Token `index` of an answer: the name first, then words; exactly `token_bytes` long unless that is 0.
 std::string_view word(uint32_t index);
+// Token `index` of an answer: a piece of its text; or the name first, then words; exactly `token_bytes` long unless
+// that is 0.
 void add_token(const Behaviour& behaviour, uint32_t index, std::string* out);
 
 }  // namespace lb::mock

@@ -46,6 +46,19 @@ void overrides_inherit(void**) {
   assert_true(options.per_call[0].takes(1) && !options.per_call[0].takes(2));
 }
 
+// What is said in an override wins, be it a text or a number of words.
+void texts_are_inherited(void**) {
+  const Options options = taken(R"({"text":"one  two\n","tool_calls":0,
+      "per_model":{"a":{"name":"x"},"b":{"tokens":2},"c":{"text":""}},"per_call":[{"tool_calls":1}]})");
+  assert_int_equal(options.behaviour.tokens, 3);  // "one", " ", " two\n"
+  assert_string_equal(options.behaviour.content.c_str(), "one  two\\u000a");
+  assert_string_equal(options.per_model[0].second.content.c_str(), options.behaviour.content.c_str());
+  assert_string_equal(options.per_model[1].second.content.c_str(), "mock: a");
+  assert_int_equal(options.per_model[2].second.tokens, 0);
+  assert_true(options.calls_tools);
+  assert_false(taken("{}").calls_tools);
+}
+
 void wrong_ones(void**) {
   refused("{", "not JSON");
   refused("[]", "must be an object");
@@ -60,6 +73,8 @@ void wrong_ones(void**) {
   refused(R"({"models":["a\"b"]})", "/models: must have names");
   refused(R"({"framing":"none"})", R"(/framing: must be one of "auto", "length", "chunked", "close")");
   refused(R"({"event_gap_ms":1,"tokens_per_second":1})", "give one");
+  refused(R"({"text":"a","tokens":1})", "/tokens: says how long the text is; give one");
+  refused(R"({"text":1})", "/text: must be a text");
   refused(R"({"limit":{"every_ms":5}})", "/limit: needs both");
   refused(R"({"limit":{"every_ms":5,"for_ms":6}})", "/limit/for_ms: must not be more");
   refused(R"({"limit":{"form":"x"}})", "/limit/form: must be one of");
@@ -82,6 +97,9 @@ void at_the_bounds(void**) {
   taken(R"({"tokens":1024,"token_bytes":65536})");
   refused(R"({"tokens":1025,"token_bytes":65536})", "/tokens: times token_bytes");
   refused(R"({"token_bytes":65537})", "/token_bytes");
+  taken(R"({"tool_calls":128,"thinking":1000000})");
+  refused(R"({"tool_calls":129})", "/tool_calls: must be a number from 0 to 128");
+  refused(R"({"thinking":1000001})", "/thinking");
   taken(R"({"body_bytes":67108864,"dimensions":16384,"latency_ms":86400000})");
   taken(R"({"journal_calls":65536,"journal_body":65536})");
   refused(R"({"body_bytes":67108865})", "/body_bytes");
@@ -144,6 +162,7 @@ void errors_of_the_start(void**) {
 int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(defaults),      cmocka_unit_test(overrides_inherit),  cmocka_unit_test(wrong_ones),
+      cmocka_unit_test(texts_are_inherited),
       cmocka_unit_test(at_the_bounds), cmocka_unit_test(help_has_every_key), cmocka_unit_test(errors_of_the_start),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <ctime>
 
+#include "mock/errors.h"
 #include "mock/text.h"
-#include "mock/wording.h"
 
 namespace lb::mock {
 
@@ -22,17 +22,12 @@ std::string seconds(double value) {
   return {text, std::to_chars(text, text + sizeof text, std::round(value * 1000) / 1000).ptr};
 }
 
-void refuse(uint32_t status, std::string_view code, std::string_view message, Verdict* out) {
-  out->status = status;
-  out->ready = true;
-  out->content_type = "application/json";
-  add_error(status, code, message, {}, &out->body);
-}
-
-bool has_key(std::string_view header_lines, const std::string& key) {
+bool has_key(std::string_view header_lines, std::string_view in_path, const std::string& key) {
+  if (in_path == key) return true;
   const std::string_view bearer = find_field(header_lines, "authorization");
   if (bearer.size() == key.size() + 7 && bearer.starts_with("Bearer ") && bearer.substr(7) == key) return true;
-  return find_field(header_lines, "api-key") == key || find_field(header_lines, "x-api-key") == key;
+  const auto has = [&](std::string_view name) { return find_field(header_lines, name) == key; };
+  return has("api-key") || has("x-api-key") || has("x-goog-api-key");
 }
 
 }  // namespace
@@ -71,26 +66,31 @@ const Behaviour* Script::choose(std::string_view model) {
   return &options_->behaviour;
 }
 
-bool Script::admits(std::string_view header_lines) const {
+bool Script::admits(std::string_view path, std::string_view header_lines) const {
   const std::string& key = options_->behaviour.key;
-  return key.empty() || has_key(header_lines, key);
+  return key.empty() || has_key(header_lines, query(path, "key"), key);
 }
 
+// What providers refuse in every request of theirs.
 bool Script::refused(const Ask& ask, std::string_view header_lines, Verdict* out) const {
   const Behaviour& behaviour = *out->behaviour;
-  if (!behaviour.key.empty() && !has_key(header_lines, behaviour.key)) {
-    refuse(401, {}, "Incorrect API key provided (mock).", out);
-  } else if (!ask.is_object) {
-    refuse(400, {}, "We could not parse the JSON body of your request (mock).", out);
-  } else if (ask.model.empty()) {
-    refuse(400, {}, "you must provide a model parameter", out);
-  } else if (behaviour.only_models &&
-             std::find(behaviour.models.begin(), behaviour.models.end(), ask.model) == behaviour.models.end()) {
-    refuse(404, {}, "The model does not exist or you do not have access to it (mock).", out);
-  } else {
-    return false;
-  }
-  return true;
+  const auto refuse = [&](uint32_t status, std::string_view message) {
+    out->status = status;
+    out->ready = true;
+    out->content_type = "application/json";
+    add_error(ask.voice, status, {}, message, {}, &out->body);
+    return true;
+  };
+  if (!behaviour.key.empty() && !has_key(header_lines, ask.key, behaviour.key))
+    return refuse(401, "Incorrect API key provided (mock).");
+  if (!ask.is_object) return refuse(400, "We could not parse the JSON body of your request (mock).");
+  if (ask.model.empty()) return refuse(400, "you must provide a model parameter");
+  if (ask.voice == Voice::anthropic && find_field(header_lines, "anthropic-version").empty())
+    return refuse(400, "anthropic-version: header is required");
+  if (behaviour.only_models &&
+      std::find(behaviour.models.begin(), behaviour.models.end(), ask.model) == behaviour.models.end())
+    return refuse(404, "The model does not exist or you do not have access to it (mock).");
+  return false;
 }
 
 double Script::wait_ms(const Behaviour& behaviour, double now_ms) {
@@ -112,7 +112,7 @@ double Script::wait_ms(const Behaviour& behaviour, double now_ms) {
   return std::max(wait, minute->start_ms + kMinuteMs - now_ms);
 }
 
-void Script::limit(double wait_ms, const Clock& now, Verdict* out) const {
+void Script::limit(Voice voice, double wait_ms, const Clock& now, Verdict* out) const {
   const Limit& limit = out->behaviour->limit;
   const double told_s = limit.retry_after_s.value_or(wait_ms / 1000);
   out->status = 429;
@@ -138,10 +138,11 @@ void Script::limit(double wait_ms, const Clock& now, Verdict* out) const {
     case LimitForm::body: in_body = seconds(told_s) + "s"; break;
     case LimitForm::none: break;
   }
-  add_error(429, {}, "Rate limit reached for requests (mock " + out->behaviour->name + ").", in_body, &out->body);
+  const std::string message = "Rate limit reached for requests (mock " + out->behaviour->name + ").";
+  add_error(voice, 429, {}, message, in_body, &out->body);
 }
 
-void Script::fail(Verdict* out) {
+void Script::fail(Voice voice, Verdict* out) {
   const Error& error = out->behaviour->error;
   out->status = error.status.size() == 1 ? error.status[0] : error.status[faults_.below(error.status.size())];
   out->ready = true;
@@ -151,7 +152,7 @@ void Script::fail(Verdict* out) {
   switch (error.body) {
     case ErrorBody::json:
       out->content_type = "application/json";
-      add_error(out->status, error.code, message, {}, &out->body);
+      add_error(voice, out->status, error.code, message, {}, &out->body);
       break;
     case ErrorBody::html:
       out->content_type = "text/html";
@@ -176,8 +177,8 @@ void Script::judge(const Ask& ask, std::string_view header_lines, const Clock& n
   if (behaviour.die_after_calls && calls_ > *behaviour.die_after_calls) out->die = true;
   if (out->die || refused(ask, header_lines, out)) return;
   const double wait = wait_ms(behaviour, now.ms);
-  if (wait >= 0) return limit(wait, now, out);
-  if (share(behaviour.error.rate)) return fail(out);
+  if (wait >= 0) return limit(ask.voice, wait, now, out);
+  if (share(behaviour.error.rate)) return fail(ask.voice, out);
   out->cut = share(behaviour.cut.rate);
   out->stall = share(behaviour.stall.rate);
   if (behaviour.empty) out->ready = !ask.stream;

@@ -38,7 +38,7 @@ class Script {
 
   void judge(const Ask& ask, std::string_view header_lines, const Clock& now, Verdict* out);
   // Whether the key, if one is wanted, is there; for lists of models.
-  bool admits(std::string_view header_lines) const;
+  bool admits(std::string_view path, std::string_view header_lines) const;
   const std::shared_ptr<const Options>& options() const { return options_; }
   uint64_t id() { return ids_.next(); }
   double jitter(const Behaviour& behaviour) {
@@ -56,8 +56,8 @@ class Script {
   bool refused(const Ask& ask, std::string_view header_lines, Verdict* out) const;
   // Milliseconds that a call has to wait, or less than 0.
   double wait_ms(const Behaviour& behaviour, double now_ms);
-  void limit(double wait_ms, const Clock& now, Verdict* out) const;
-  void fail(Verdict* out);
+  void limit(Voice voice, double wait_ms, const Clock& now, Verdict* out) const;
+  void fail(Voice voice, Verdict* out);
   bool share(double rate) { return rate >= 1 || (rate > 0 && faults_.unit() < rate); }
 
   std::shared_ptr<const Options> options_;

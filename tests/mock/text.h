@@ -34,9 +34,8 @@ inline void add_hex(std::string* out, uint64_t value) {
   out->append(text, sizeof text);
 }
 
-// As a JSON string. Bytes that are not ASCII pass as they are.
-inline void add_quoted(std::string* out, std::string_view text) {
-  *out += '"';
+// As a JSON string, without its quotes. Bytes that are not ASCII pass as they are.
+inline void add_inner(std::string* out, std::string_view text) {
   for (const char c : text) {
     if (c == '"' || c == '\\') {
       *out += '\\';
@@ -48,6 +47,11 @@ inline void add_quoted(std::string* out, std::string_view text) {
       *out += c;
     }
   }
+}
+
+inline void add_quoted(std::string* out, std::string_view text) {
+  *out += '"';
+  add_inner(out, text);
   *out += '"';
 }
 

@@ -1,44 +1,16 @@
 #include "mock/wording.h"
 
 #include <algorithm>
-#include <bit>
-#include <cstring>
 
-#include "base/rng.h"
+#include "mock/errors.h"
 #include "mock/text.h"
 
 namespace lb::mock {
 
 namespace {
 
-constexpr std::string_view kFingerprint = "fp_mock";
 // Of a plain answer with chunks: what a server with 16 KiB buffers makes.
 constexpr size_t kChunk = 16 * 1024;
-
-std::string_view error_type(uint32_t status) {
-  if (status == 429) return "requests";
-  if (status == 529) return "overloaded_error";
-  return status >= 500 ? "server_error" : "invalid_request_error";
-}
-
-std::string_view error_code(uint32_t status) {
-  switch (status) {
-    case 401: return "invalid_api_key";
-    case 404: return "model_not_found";
-    case 429: return "rate_limit_exceeded";
-    default: return {};
-  }
-}
-
-void add_base64(std::string_view bytes, std::string* out) {
-  static constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    uint32_t group = 0;
-    for (size_t k = 0; k < 3; k++)
-      group = group << 8 | (i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0u);
-    for (size_t k = 0; k < 4; k++) *out += i + k > bytes.size() ? '=' : kDigits[group >> (18 - 6 * k) & 63];
-  }
-}
 
 }  // namespace
 
@@ -83,142 +55,127 @@ void Wording::start(Endpoint endpoint, const Behaviour& behaviour, const Ask& as
   id_ = id;
   now_s_ = now_s;
   prompt_tokens_ = prompt_tokens;
-  sequence_ = 0;
+  sequence_ = said_ = thought_ = open_ = 0;
+  fragments_ = ask.voice == Voice::gemini ? 0 : kFragments;  // Gemini's calls come whole.
+  events_ = behaviour.thinking + behaviour.tokens + static_cast<uint32_t>(ask.calls.size()) * (1 + fragments_);
 }
 
-void Wording::usage(std::string* out) const {
-  const uint32_t tokens = behaviour_->tokens;
-  add(out, "{\"prompt_tokens\":", prompt_tokens_, ",\"completion_tokens\":", tokens, ",\"total_tokens\":",
-      prompt_tokens_ + tokens,
-      ",\"prompt_tokens_details\":{\"cached_tokens\":0,\"audio_tokens\":0},"
-      "\"completion_tokens_details\":{\"reasoning_tokens\":0,\"audio_tokens\":0,\"accepted_prediction_tokens\":0,"
-      "\"rejected_prediction_tokens\":0}}");
+Wording::Piece Wording::piece(uint32_t index) const {
+  if (index < behaviour_->thinking) return {Piece::Kind::thought, index, 0, 0};
+  index -= behaviour_->thinking;
+  if (index < behaviour_->tokens) return {Piece::Kind::text, index, 0, behaviour_->thinking > 0 ? 1u : 0u};
+  index -= behaviour_->tokens;
+  const uint32_t calls = static_cast<uint32_t>(ask_->calls.size());
+  // Only in a chat are there indexes by which fragments find their call.
+  const bool turns = behaviour_->interleave && endpoint_ == Endpoint::chat;
+  const uint32_t call = turns ? index % calls : index / (1 + fragments_);
+  return {Piece::Kind::call, turns ? index / calls : index % (1 + fragments_), call, first_call() + call};
 }
 
-// Dots at `content_end` until the answer, which began at `start`, has body_bytes.
+Wording::Piece::Kind Wording::kind_of(uint32_t part) const {
+  if (part >= first_call()) return Piece::Kind::call;
+  return part == 0 && behaviour_->thinking > 0 ? Piece::Kind::thought : Piece::Kind::text;
+}
+
+uint64_t Wording::output_tokens() const {
+  return uint64_t{behaviour_->thinking} + behaviour_->tokens + ask_->calls.size() * (1 + kFragments);
+}
+
+void Wording::take_word(const Piece& piece) {
+  token_.clear();
+  if (piece.kind == Piece::Kind::text) add_token(*behaviour_, piece.at, &token_);
+  else token_ += word(piece.at);
+}
+
+void Wording::thoughts(std::string* out) const {
+  for (uint32_t i = 0; i < behaviour_->thinking; i++) *out += word(i);
+}
+
+void Wording::call_id(std::string_view prefix, uint32_t call, std::string* out) const {
+  *out += prefix;
+  add_hex(out, id_);
+  add(out, "_", call);
+}
+
 void Wording::fill(std::string* out, size_t start, size_t content_end) const {
   const size_t size = out->size() - start;
   if (behaviour_->body_bytes > size) out->insert(content_end, behaviour_->body_bytes - size, '.');
 }
 
-void Wording::plain_chat(std::string* out) const {
-  const size_t start = out->size();
-  *out += "{\"id\":\"chatcmpl-";
-  add_hex(out, id_);
-  add(out, "\",\"object\":\"chat.completion\",\"created\":", now_s_, ",\"model\":\"", ask_->model,
-      "\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"", behaviour_->content);
-  const size_t content_end = out->size();
-  *out += "\",\"refusal\":null,\"annotations\":[]},\"logprobs\":null,\"finish_reason\":\"stop\"}],";
-  if (behaviour_->usage) {
-    *out += "\"usage\":";
-    usage(out);
-    *out += ',';
+void Wording::turn_to(uint32_t part, Frames* frames) {
+  const bool message = ask_->voice == Voice::anthropic;
+  while (open_ <= part) {
+    if (open_ != 0) message ? block_close(open_ - 1, frames) : response_close(open_ - 1, frames);
+    message ? block_open(open_, frames) : response_open(open_, frames);
+    open_++;
   }
-  add(out, "\"service_tier\":\"default\",\"system_fingerprint\":\"", kFingerprint, "\"}");
-  fill(out, start, content_end);
-}
-
-void Wording::plain_text(std::string* out) const {
-  const size_t start = out->size();
-  *out += "{\"id\":\"cmpl-";
-  add_hex(out, id_);
-  add(out, "\",\"object\":\"text_completion\",\"created\":", now_s_, ",\"model\":\"", ask_->model,
-      "\",\"choices\":[{\"index\":0,\"text\":\"", behaviour_->content);
-  const size_t content_end = out->size();
-  *out += "\",\"logprobs\":null,\"finish_reason\":\"stop\"}]";
-  if (behaviour_->usage) {
-    *out += ",\"usage\":";
-    usage(out);
-  }
-  *out += '}';
-  fill(out, start, content_end);
-}
-
-void Wording::embeddings(std::string* out) const {
-  const uint32_t dimensions = ask_->dimensions ? ask_->dimensions : behaviour_->dimensions;
-  *out += "{\"object\":\"list\",\"data\":[";
-  std::string bytes;
-  for (uint32_t input = 0; input < ask_->inputs; input++) {
-    add(out, input ? "," : "", "{\"object\":\"embedding\",\"index\":", input, ",\"embedding\":",
-        ask_->base64 ? "\"" : "[");
-    Rng rng(input + 1);  // The same input has the same vector in every mock.
-    bytes.clear();
-    for (uint32_t i = 0; i < dimensions; i++) {
-      const float value = static_cast<float>(rng.below(2001)) / 1000 - 1;  // Three digits: exact enough to compare.
-      if (ask_->base64) {
-        char raw[4];
-        std::memcpy(raw, &value, 4);
-        if constexpr (std::endian::native == std::endian::big) std::reverse(raw, raw + 4);
-        bytes.append(raw, 4);
-      } else {
-        add(out, i ? "," : "", value);
-      }
-    }
-    add_base64(bytes, out);
-    *out += ask_->base64 ? "\"}" : "]}";
-  }
-  add(out, "],\"model\":\"", ask_->model, "\",\"usage\":{\"prompt_tokens\":", prompt_tokens_, ",\"total_tokens\":",
-      prompt_tokens_, "}}");
 }
 
 void Wording::plain(std::string* out) {
   switch (endpoint_) {
-    case Endpoint::completions: return plain_text(out);
+    case Endpoint::completions: return text_plain(out);
     case Endpoint::embeddings: return embeddings(out);
     case Endpoint::responses: return response_object("completed", true, out);
-    default: return plain_chat(out);
+    case Endpoint::count_input:
+      return add(out, "{\"object\":\"response.input_tokens\",\"input_tokens\":", prompt_tokens_, "}");
+    case Endpoint::messages: return message_plain(out);
+    case Endpoint::count_messages: return add(out, "{\"input_tokens\":", prompt_tokens_, "}");
+    case Endpoint::generate: return contents_plain(out);
+    case Endpoint::count_contents: return add(out, "{\"totalTokens\":", prompt_tokens_, "}");
+    case Endpoint::embed:
+    case Endpoint::embed_batch: return contents_embeddings(out);
+    default: return chat_plain(out);
   }
 }
 
-void Wording::choice_event(std::string_view choice, Frames* frames) {
-  event_.assign(prefix_);
-  add(&event_, choice, ask_->include_usage ? "],\"usage\":null}\n\n" : "]}\n\n");
-  frames->add(event_);
-}
-
 void Wording::opening(Frames* frames) {
-  if (endpoint_ == Endpoint::responses) return response_opening(frames);
-  const bool chat = endpoint_ == Endpoint::chat;
-  prefix_.assign(chat ? "data: {\"id\":\"chatcmpl-" : "data: {\"id\":\"cmpl-");
-  add_hex(&prefix_, id_);
-  add(&prefix_, "\",\"object\":\"", chat ? "chat.completion.chunk" : "text_completion", "\",\"created\":", now_s_,
-      ",\"model\":\"", ask_->model, "\",\"system_fingerprint\":\"", kFingerprint, "\",\"choices\":[");
-  if (chat)
-    choice_event("{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null},\"logprobs\":null,"
-                 "\"finish_reason\":null}", frames);
+  switch (ask_->voice) {
+    case Voice::openai: return endpoint_ == Endpoint::responses ? response_opening(frames) : openai_opening(frames);
+    case Voice::anthropic: return message_opening(frames);
+    case Voice::gemini: return;
+  }
 }
 
 void Wording::content(uint32_t index, Frames* frames) {
-  token_.clear();
-  add_token(*behaviour_, index, &token_);
-  if (endpoint_ == Endpoint::responses) return response_content(token_, frames);
-  scratch_.assign(endpoint_ == Endpoint::chat ? "{\"index\":0,\"delta\":{\"content\":\"" : "{\"index\":0,\"text\":\"");
-  add(&scratch_, token_, endpoint_ == Endpoint::chat ? "\"}" : "\"", ",\"logprobs\":null,\"finish_reason\":null}");
-  choice_event(scratch_, frames);
+  const Piece now = piece(index);
+  said_++;
+  if (now.kind == Piece::Kind::thought) thought_++;
+  if (now.kind != Piece::Kind::call) take_word(now);
+  if (ask_->voice == Voice::gemini) return contents_content(now, frames);
+  if (ask_->voice == Voice::openai && endpoint_ != Endpoint::responses) return openai_content(now, frames);
+  turn_to(now.part, frames);
+  if (ask_->voice == Voice::anthropic) block_content(now, frames);
+  else response_content(now, frames);
 }
 
 void Wording::closing(Frames* frames) {
   if (!behaviour_->finish) return;
-  if (endpoint_ == Endpoint::responses) return response_closing(frames);
-  choice_event(endpoint_ == Endpoint::chat
-                   ? "{\"index\":0,\"delta\":{},\"logprobs\":null,\"finish_reason\":\"stop\"}"
-                   : "{\"index\":0,\"text\":\"\",\"logprobs\":null,\"finish_reason\":\"stop\"}", frames);
-  if (ask_->include_usage && behaviour_->usage) {
-    event_.assign(prefix_);
-    event_ += "],\"usage\":";
-    usage(&event_);
-    event_ += "}\n\n";
-    frames->add(event_);
-  }
-  if (behaviour_->done) frames->add("data: [DONE]\n\n");
+  if (ask_->voice == Voice::gemini) return contents_closing(frames);
+  if (ask_->voice == Voice::openai && endpoint_ != Endpoint::responses) return openai_closing(frames);
+  turn_to(parts() - 1, frames);  // An answer of no words has an empty text.
+  if (ask_->voice == Voice::anthropic) message_closing(frames);
+  else response_closing(frames);
 }
 
-void Wording::malformed(Frames* frames) { frames->add("data: {\"id\":\"chatcmpl-broken\",\"choices\":[{\"ind\n\n"); }
+void Wording::malformed(Frames* frames) {
+  switch (ask_->voice) {
+    case Voice::openai: return frames->add("data: {\"id\":\"chatcmpl-broken\",\"choices\":[{\"ind\n\n");
+    case Voice::anthropic: return frames->add("event: content_block_delta\ndata: {\"type\":\"content_bl\n\n");
+    case Voice::gemini: return contents_event("{\"candidates\":[{\"con", frames);
+  }
+}
 
 void Wording::error_event(Frames* frames) {
   std::string_view code = behaviour_->error_event.code, message = behaviour_->error_event.message;
-  if (code.empty()) code = "server_error";
+  if (code.empty() && ask_->voice == Voice::openai) code = "server_error";
   if (message.empty()) message = "The server had an error while processing your request (mock).";
+  scratch_.clear();
+  add_error(ask_->voice, 500, code, message, {}, &scratch_);
+  if (ask_->voice == Voice::gemini) {
+    contents_event(scratch_, frames);
+    if (ask_->array) frames->add("]");
+    return;
+  }
   if (endpoint_ == Endpoint::responses) {  // Flat in this API.
     event_.assign("event: error\ndata: {\"type\":\"error\",\"code\":");
     add_quoted(&event_, code);
@@ -226,58 +183,15 @@ void Wording::error_event(Frames* frames) {
     add_quoted(&event_, message);
     add(&event_, ",\"param\":null,\"sequence_number\":", sequence_++, "}\n\n");
   } else {
-    event_.assign("data: ");
-    add_error(500, code, message, {}, &event_);
-    event_ += "\n\n";
+    event_.assign(ask_->voice == Voice::anthropic ? "event: error\ndata: " : "data: ");
+    add(&event_, scratch_, "\n\n");
   }
   frames->add(event_);
 }
 
-void add_error(uint32_t status, std::string_view code, std::string_view message, std::string_view retry_delay,
-               std::string* out) {
-  *out += "{\"error\":{\"message\":";
-  add_quoted(out, message);
-  add(out, ",\"type\":\"", error_type(status), "\",\"param\":null,\"code\":");
-  if (code.empty()) code = error_code(status);
-  if (code.empty()) *out += "null";
-  else add_quoted(out, code);
-  if (!retry_delay.empty())
-    add(out, ",\"status\":\"RESOURCE_EXHAUSTED\",\"details\":[{\"@type\":\"type.googleapis.com/google.rpc.RetryInfo\","
-        "\"retryDelay\":\"", retry_delay, "\"}]");
-  *out += "}}";
-}
-
-void add_model(std::string_view name, std::string* out) {
-  // 2025-01-01: any fixed time.
-  add(out, "{\"id\":\"", name, "\",\"object\":\"model\",\"created\":1735689600,\"owned_by\":\"mock\"}");
-}
-
-void add_models(const Behaviour& behaviour, std::string* out) {
-  *out += "{\"object\":\"list\",\"data\":[";
-  for (size_t i = 0; i < behaviour.models.size(); i++) {
-    if (i) *out += ',';
-    add_model(behaviour.models[i], out);
-  }
-  *out += "]}";
-}
-
-std::string_view reason(uint32_t status) {
-  switch (status) {
-    case 200: return "OK";
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 413: return "Content Too Large";
-    case 422: return "Unprocessable Content";
-    case 429: return "Too Many Requests";
-    case 431: return "Request Header Fields Too Large";
-    case 500: return "Internal Server Error";
-    case 502: return "Bad Gateway";
-    case 503: return "Service Unavailable";
-    case 504: return "Gateway Timeout";
-    default: return "Mock";
-  }
+void Wording::ping(Frames* frames) {
+  if (ask_->voice == Voice::anthropic) return frames->add("event: ping\ndata: {\"type\": \"ping\"}\n\n");
+  frames->add(ask_->array ? "\n" : ": ping\n\n");  // White space between the elements of an array means nothing.
 }
 
 }  // namespace lb::mock

@@ -1,5 +1,8 @@
 #include "wire/dialect/gemini_content.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "base/text.h"
 #include "wire/dialect/gemini_content_inside.h"
 #include "wire/escape.h"
@@ -140,4 +143,26 @@ std::string error_body(uint32_t status, const ErrorFacts& facts) {
 }
 
 }  // namespace gemini
+
+std::string with_gemini_model(std::string_view body, std::string_view model) {
+  Result<Raw> json = Raw::parse(body);
+  if (!json.ok()) return std::string(body);
+  std::vector<std::string_view> named;
+  auto find_in = [&](Raw request) {
+    if (Raw name = gemini::member(request, "model"); name.is_string()) named.push_back(name.text());
+  };
+  find_in(json.value());
+  find_in(gemini::member(json.value(), "generateContentRequest"));
+  if (Raw requests = gemini::member(json.value(), "requests"); requests.is_array())
+    for (RawWalk at = requests.walk(); at.next();) find_in(at.value());
+  std::sort(named.begin(), named.end(), [](auto a, auto b) { return a.data() < b.data(); });
+  std::string out, name = json_quote("models/" + std::string(model));
+  for (std::string_view old : named) {
+    size_t at = static_cast<size_t>(old.data() - body.data());
+    out.append(body.substr(0, at)).append(name);
+    body.remove_prefix(at + old.size());
+  }
+  return out.append(body);
+}
+
 }  // namespace lb

@@ -3,10 +3,17 @@
 // reference/wire.md §2 to §4 and §7.
 #pragma once
 
+#include <string>
+#include <string_view>
+
 #include "wire/dialect/table.h"
 
 namespace lb {
 
 extern const DialectTable kGeminiContent;
+
+// The body of a request whose path names another model than its caller did: that model also where the body names one,
+// which is at the top, in each of a batch of embeddings, and in a request that is counted. `body` is JSON.
+std::string with_gemini_model(std::string_view body, std::string_view model);
 
 }  // namespace lb

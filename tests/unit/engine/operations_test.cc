@@ -139,6 +139,22 @@ void gemini_embeds_at_openai(void**) {
   assert_string_equal(rig.body.c_str(), R"({"embedding":{"values":[1,2]}})");
 }
 
+// Gemini refuses a batch whose members name another model than the path.
+void a_batch_is_asked_for_by_the_targets_name(void**) {
+  Rig rig(1);
+  use(rig, Api::gemini);
+  rig.config->deployments[0].models[0].as = "x";
+  rig.start(asked(rig, "/v1beta/models/m:batchEmbedContents",
+                  R"({"requests":[{"model":"models/m","taskType":"A","content":{"parts":[{"text":"model"}]}},)"
+                  R"({"content":{},"model": "models/m"}], "model":1})"));
+  rig.up(1);
+  assert_true(sent(rig, 1).starts_with("POST /v1/models/x:batchEmbedContents HTTP/1.1\r\n"));
+  assert_string_equal(sent_body(rig, 1).c_str(),
+                      R"({"requests":[{"model":"models/x","taskType":"A","content":{"parts":[{"text":"model"}]}},)"
+                      R"({"content":{},"model": "models/x"}], "model":1})");
+  assert_int_equal(sent_body(rig, 1).size(), sent_length(rig, 1));
+}
+
 constexpr std::string_view kCount = R"({"model":"m","messages":[{"role":"user","content":"How many are these?"}]})";
 
 void tokens_are_counted_upstream(void**) {
@@ -291,6 +307,63 @@ void a_pattern_passes_names_through(void**) {
   assert_string_equal(sent_body(rig, rig.last()).c_str(), R"({"model":"m-large","messages":[]})");
 }
 
+constexpr const char* kContents = R"({"contents":[{"role":"user","parts":[{"text":"hi"}]}]})";
+
+std::string gemini_event(const std::string& text, bool stops = false) {
+  return event(R"({"candidates":[{"content":{"parts":[{"text":")" + text + "\"}]}" +
+               (stops ? R"(,"finishReason":"STOP"})" : "}") + "]}");
+}
+
+// Without alt=sse a stream is a JSON array, whoever serves it.
+void a_stream_is_an_array_where_it_is_asked_for(void**) {
+  for (bool same : {true, false}) {
+    Rig rig(1);
+    if (same) use(rig, Api::gemini);
+    rig.start(asked(rig, "/v1beta/models/m:streamGenerateContent", kContents));
+    rig.up(1);
+    assert_true(has(sent(rig, 1), same ? "?alt=sse HTTP" : "\"stream\":true"));
+    rig.says(1, kStreamHead + chunk(same ? gemini_event("a") : delta("a")));
+    assert_true(rig.body.starts_with("[{\"candidates\":") && has(rig.head, "content-type: application/json\r\n"));
+    rig.says(1, chunk(same ? gemini_event("b", true) : delta("b") + finish()) + "0\r\n\r\n");
+    rig.expect_done(Status::OK, 200);
+    Result<Raw> json = Raw::parse(rig.body);
+    if (!json.ok() || !json.value().is_array()) fail_msg("%s", rig.body.c_str());
+    assert_true(has(rig.body, "\"a\"") && has(rig.body, "\"b\""));
+  }
+}
+
+void an_array_that_breaks_ends_in_an_error(void**) {
+  for (bool said : {true, false}) {
+    Rig rig(1);
+    use(rig, Api::gemini);
+    rig.start(asked(rig, "/v1beta/models/m:streamGenerateContent", kContents));
+    rig.up(1);
+    rig.says(1, kStreamHead + chunk(gemini_event("a")));
+    if (said)
+      rig.says(1, chunk(event(R"({"error":{"code":500,"message":"no","status":"INTERNAL"}})")));
+    else
+      rig.step(1, Completion::Kind::closed, "", Status::BROKEN);
+    rig.expect_done(Status::BROKEN, 200);
+    Result<Raw> json = Raw::parse(rig.body);
+    if (!json.ok() || !json.value().is_array()) fail_msg("%s", rig.body.c_str());
+    assert_true(has(rig.body, "{\"error\":"));
+  }
+}
+
+// Of the host that asks for single events there are no arrays.
+void single_events_are_in_no_array(void**) {
+  Rig rig(1);
+  use(rig, Api::gemini);
+  CallSpec call = asked(rig, "/v1beta/models/m:streamGenerateContent", kContents);
+  call.delivery = Delivery::events;
+  rig.start(std::move(call));
+  rig.up(1);
+  rig.says(1, kStreamHead + chunk(gemini_event("a") + gemini_event("b", true)) + "0\r\n\r\n");
+  rig.expect_done(Status::OK, 200);
+  assert_int_equal(rig.pieces.size(), 2);
+  for (const std::string& piece : rig.pieces) assert_true(piece.starts_with("{\"candidates\":"));
+}
+
 void how_claude_is_asked_to_think(void**) {
   struct Case {
     const char* model;
@@ -321,6 +394,7 @@ int main() {
       cmocka_unit_test(too_few_vectors_are_no_answer),
       cmocka_unit_test(those_that_lack_it_are_left_out),
       cmocka_unit_test(gemini_embeds_at_openai),
+      cmocka_unit_test(a_batch_is_asked_for_by_the_targets_name),
       cmocka_unit_test(tokens_are_counted_upstream),
       cmocka_unit_test(a_count_passes),
       cmocka_unit_test(tokens_are_counted_here_where_nobody_can),
@@ -330,6 +404,9 @@ int main() {
       cmocka_unit_test(azure_is_asked_by_others),
       cmocka_unit_test(responses_become_chat_where_there_are_none),
       cmocka_unit_test(a_pattern_passes_names_through),
+      cmocka_unit_test(a_stream_is_an_array_where_it_is_asked_for),
+      cmocka_unit_test(an_array_that_breaks_ends_in_an_error),
+      cmocka_unit_test(single_events_are_in_no_array),
       cmocka_unit_test(how_claude_is_asked_to_think),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);

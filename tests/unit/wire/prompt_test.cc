@@ -138,6 +138,23 @@ void a_request_of_anthropics_shape(void**) {
   assert_prompt(R"({"system":"You are Claude.","messages":[{"role":"user","content":"Hi"}]})", 17, 0);
 }
 
+void a_request_of_geminis_shape(void**) {
+  assert_prompt(R"({"systemInstruction":{"parts":[{"text":"Be kind."}]},"contents":[{"role":"user","parts":[)"  // 8
+                R"({"inlineData":{"mimeType":"image/png","data":"iVBORw0KGgo="}},{"text":"What?"},)"            // 5
+                R"({"inlineData":{"mimeType":"application/pdf","data":"AAAA"}}]},)"
+                R"({"role":"model","parts":[{"functionCall":{"name":"zoom","args":{"x": 1}}}]},)"              // 8
+                R"({"role":"user","parts":[{"functionResponse":{"name":"zoom","response":{"r":2}}}]}],)"        // 7
+                R"("generationConfig":{"maxOutputTokens":50,"candidateCount":2}})",
+                8 + 5 + 8 + 7, 1);
+  assert_prompt(R"({"content":{"parts":[{"text":"abc"}]}})", 3, 0);
+  assert_prompt(R"({"requests":[{"model":"models/m","content":{"parts":[{"text":"abc"}]}},)"
+                R"({"content":{"parts":[{"text":"de"}]}}]})", 5, 0);
+  OpenAiRequest request;
+  assert_true(request.feed(R"({"generationConfig":{"candidateCount":2,"maxOutputTokens":50}})"));
+  assert_int_equal(request.output_tokens_max(), 50);
+  assert_int_equal(request.choices(), 2);
+}
+
 void what_is_null_empty_or_of_another_type_counts_nothing(void**) {
   for (const char* text :
        {"{}", R"({"messages":null})", R"({"messages":[]})", R"({"messages":"text"})",
@@ -410,6 +427,7 @@ int main() {
       cmocka_unit_test(a_responses_request),
       cmocka_unit_test(completions_and_embeddings),
       cmocka_unit_test(a_request_of_anthropics_shape),
+      cmocka_unit_test(a_request_of_geminis_shape),
       cmocka_unit_test(what_is_null_empty_or_of_another_type_counts_nothing),
       cmocka_unit_test(bytes_that_are_no_utf8_do_no_harm),
       cmocka_unit_test(long_texts_are_counted_whole),

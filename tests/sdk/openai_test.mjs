@@ -1,80 +1,13 @@
 // The unmodified SDK of OpenAI for Node against `lb serve` over `lb mock`.
 //
-// node_test.mjs LB HERE     LB: the program. HERE: where world.json is, with the mocks and the routes. Prints "ok NAME"
-// or "not ok NAME" for each test. It has to lie in a folder with the SDK: modules are looked for beside the script.
+// openai_test.mjs LB HERE     LB: the program. HERE: where world.json is, with the mocks and the routes. Prints
+// "ok NAME" or "not ok NAME" for each test. It has to lie in a folder with the SDK: modules are looked for beside the
+// script.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { createInterface } from "node:readline";
 import OpenAI from "openai";
+import { CLIENT_KEY, now, raised, run, until } from "./world.mjs";
 
-const CLIENT_KEY = "sk-key-of-the-caller";
 const ASK = [{ role: "user", content: "Say something." }];
-const WAIT_MS = 10_000; // For what happens soon on any machine.
-
-// Three mocks and a gateway over them; ends them all.
-class World {
-  children = [];
-  mocks = {};
-  dir = mkdtempSync(join(tmpdir(), "lb-sdk-"));
-
-  async open(lb, here) {
-    const world = JSON.parse(readFileSync(join(here, "world.json"), "utf8"));
-    let text = JSON.stringify(world.config);
-    for (const [name, options] of Object.entries(world.mocks)) {
-      const line = await this.start(lb, "mock", "--options", JSON.stringify(options));
-      this.mocks[name] = line.match(/http:\/\/\S+(?=\/v1)/)[0];
-      text = text.replaceAll(`"${name.toUpperCase()}"`, `"${this.mocks[name]}/v1"`);
-    }
-    const path = join(this.dir, "lb.json");
-    writeFileSync(path, text);
-    this.url = (await this.start(lb, "serve", path)).match(/http:\/\/\S+/)[0] + "/v1";
-  }
-
-  async start(program, ...args) {
-    const child = spawn(program, args, { stdio: ["ignore", "pipe", "ignore"] });
-    this.children.push(child);
-    for await (const line of createInterface({ input: child.stdout })) return line;
-    throw new Error(`${args[0]} did not start`);
-  }
-
-  async journal(mock) {
-    return (await fetch(this.mocks[mock] + "/mock/journal")).json();
-  }
-
-  async calls(mock, model) {
-    return (await this.journal(mock)).calls.filter((call) => call.model === model);
-  }
-
-  stop() {
-    for (const child of this.children) child.kill("SIGKILL");
-    rmSync(this.dir, { recursive: true });
-  }
-}
-
-const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
-// The clock of the journal.
-const now = () => Number(process.hrtime.bigint()) / 1e6;
-
-async function until(what) {
-  for (const end = now() + WAIT_MS; now() < end; await sleep(10)) {
-    const value = await what();
-    if (value) return value;
-  }
-  throw new Error("did not happen in time");
-}
-
-async function raised(kind, act) {
-  try {
-    await act();
-  } catch (error) {
-    assert.equal(error.constructor.name, kind.name, String(error));
-    return error;
-  }
-  assert.fail(`no ${kind.name} was raised`);
-}
 
 const chat = (client, model, more = {}, options = {}) =>
   client.chat.completions.create({ model, messages: ASK, ...more }, options);
@@ -273,7 +206,7 @@ const tests = {
   // Over everything that the tests before have sent: no field holds what is the caller's.
   async callers_key_stays_here(world) {
     const named = new OpenAI({
-      baseURL: world.url, apiKey: CLIENT_KEY, maxRetries: 0, organization: "org-of-the-caller",
+      baseURL: world.url + "/v1", apiKey: CLIENT_KEY, maxRetries: 0, organization: "org-of-the-caller",
       project: "proj-of-the-caller", defaultHeaders: { cookie: "session=of-the-caller" },
     });
     await chat(named, "chat");
@@ -291,28 +224,6 @@ const tests = {
   },
 };
 
-async function main() {
-  const [lb, here] = process.argv.slice(2);
-  const world = new World();
-  let failed = 0;
-  try {
-    await world.open(lb, here);
-    const client = new OpenAI({ baseURL: world.url, apiKey: CLIENT_KEY, maxRetries: 0, timeout: 30_000 });
-    for (const [name, test] of Object.entries(tests)) {
-      try {
-        await test(world, client);
-        console.log(`ok node ${name}`);
-      } catch (error) {
-        failed++;
-        console.log(`not ok node ${name}`);
-        console.error(error);
-      }
-    }
-  } finally {
-    world.stop();
-  }
-  console.log(`# openai of Node: ${Object.keys(tests).length - failed} ok, ${failed} not ok`);
-  return failed ? 1 : 0;
-}
-
-process.exit(await main());
+const open = (world) =>
+  new OpenAI({ baseURL: world.url + "/v1", apiKey: CLIENT_KEY, maxRetries: 0, timeout: 30_000 });
+await run("node openai", "world.json", tests, open);

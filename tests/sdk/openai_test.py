@@ -1,88 +1,19 @@
 """The unmodified SDK of OpenAI for Python against `lb serve` over `lb mock`.
 
-python_test.py LB      LB: the program. Prints "ok NAME" or "not ok NAME" for each test. world.json has the mocks and
+openai_test.py LB      LB: the program. Prints "ok NAME" or "not ok NAME" for each test. world.json has the mocks and
 the routes.
 """
 import asyncio
 import json
-import os
-import re
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
-import traceback
-import urllib.request
 
 import openai
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-CLIENT_KEY = "sk-key-of-the-caller"
+from world import CLIENT_KEY, raised, run, until
+
 ASK = [{"role": "user", "content": "Say something."}]
-WAIT_S = 10  # For what happens soon on any machine.
-
-
-class World:
-    """Three mocks and a gateway over them; ends them all."""
-
-    def __init__(self, lb):
-        self.children, self.mocks = [], {}
-        self.dir = tempfile.TemporaryDirectory(prefix="lb-sdk-")
-        with open(os.path.join(HERE, "world.json")) as f:
-            world = json.load(f)
-        text = json.dumps(world["config"])
-        for name, options in world["mocks"].items():
-            line = self.start(lb, "mock", "--options", json.dumps(options))
-            self.mocks[name] = re.search(r"http://\S+(?=/v1)", line)[0]
-            text = text.replace(f'"{name.upper()}"', f'"{self.mocks[name]}/v1"')
-        path = os.path.join(self.dir.name, "lb.json")
-        with open(path, "w") as f:
-            f.write(text)
-        self.url = re.search(r"http://\S+", self.start(lb, "serve", path))[0] + "/v1"
-
-    def start(self, *command):
-        log = open(os.path.join(self.dir.name, f"log{len(self.children)}"), "w")
-        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
-        self.children.append(child)
-        line = child.stdout.readline()
-        if not line:
-            raise RuntimeError(f"{command[:2]} did not start: {open(log.name).read()}")
-        return line
-
-    def journal(self, mock):
-        with urllib.request.urlopen(self.mocks[mock] + "/mock/journal", timeout=WAIT_S) as answer:
-            return json.load(answer)
-
-    def calls(self, mock, model):
-        return [call for call in self.journal(mock)["calls"] if call["model"] == model]
-
-    def stop(self):
-        for child in self.children:
-            child.kill()
-            child.wait()
-            child.stdout.close()
-        self.dir.cleanup()
-
-
-def until(what):
-    """Polls `what` until it is true."""
-    end = time.monotonic() + WAIT_S
-    while time.monotonic() < end:
-        value = what()
-        if value:
-            return value
-        time.sleep(0.01)
-    raise AssertionError("did not happen in time")
-
-
-def raised(kind, act):
-    try:
-        act()
-    except kind as error:
-        assert type(error) is kind, f"{type(error).__name__} instead of {kind.__name__}"
-        return error
-    raise AssertionError(f"no {kind.__name__} was raised")
 
 
 def chat(client, model, **more):
@@ -251,7 +182,7 @@ def many_at_once(world, client):
         return "".join([c.choices[0].delta.content or "" async for c in stream])
 
     async def all_of_them():
-        async with openai.AsyncOpenAI(base_url=world.url, api_key=CLIENT_KEY, max_retries=0) as many:
+        async with openai.AsyncOpenAI(base_url=world.url + "/v1", api_key=CLIENT_KEY, max_retries=0) as many:
             return await asyncio.gather(*(one(many, i) for i in range(60)))
 
     answers = asyncio.run(all_of_them())
@@ -267,8 +198,9 @@ def large_body(world, client):
 
 def callers_key_stays_here(world, client):
     """Over everything that the tests before have sent: no field holds what is the caller's."""
-    named = openai.OpenAI(base_url=world.url, api_key=CLIENT_KEY, max_retries=0, organization="org-of-the-caller",
-                          project="proj-of-the-caller", default_headers={"cookie": "session=of-the-caller"})
+    named = openai.OpenAI(base_url=world.url + "/v1", api_key=CLIENT_KEY, max_retries=0,
+                          organization="org-of-the-caller", project="proj-of-the-caller",
+                          default_headers={"cookie": "session=of-the-caller"})
     chat(named, "chat")
     seen = 0
     for mock, keys in (("east", "key-of-east"), ("west", "key-of-west"), ("frail", "key-of-frail")):
@@ -289,24 +221,6 @@ TESTS = [
 ]
 
 
-def main():
-    world = World(sys.argv[1])
-    failed = 0
-    try:
-        client = openai.OpenAI(base_url=world.url, api_key=CLIENT_KEY, max_retries=0, timeout=30)
-        for test in TESTS:
-            try:
-                test(world, client)
-                print(f"ok python {test.__name__}", flush=True)
-            except Exception:
-                failed += 1
-                print(f"not ok python {test.__name__}", flush=True)
-                traceback.print_exc()
-    finally:
-        world.stop()
-    print(f"# openai {openai.__version__} of Python: {len(TESTS) - failed} ok, {failed} not ok")
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("python openai", sys.argv[1], "world.json", {test.__name__: test for test in TESTS}, lambda world:
+                 openai.OpenAI(base_url=world.url + "/v1", api_key=CLIENT_KEY, max_retries=0, timeout=30)))
