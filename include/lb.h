@@ -103,7 +103,7 @@ LB_API int32_t lb_status_retryable(lb_status status); /* [any][cb] 1 when the sa
 typedef struct lb_error {
   uint32_t struct_size; /* Set it before the call. */
   lb_status status;
-  char where[120];   /* JSON pointer into the configuration, or "". */
+  char where[120];   /* JSON pointer into the configuration; of lb_translate_request "messages.3.content"; or "". */
   char message[384]; /* One sentence, always ends in NUL. */
 } lb_error;
 
@@ -438,6 +438,91 @@ LB_API lb_status lb_balancer_mark(lb_balancer *balancer, const char *name, size_
                                   size_t model_len, uint64_t ms, uint64_t now_ns, lb_error *err);
 /* [one][cb] Frees it with its open picks.  NULL is fine. */
 LB_API void lb_balancer_free(lb_balancer *balancer);
+
+/* ---- Translation -------------------------------------------------------- */
+
+/*
+ * What was said in one dialect, in another, for hosts that send requests
+ * themselves: no engine, no thread, no socket, no clock.
+ *
+ *     lb_translate_request(LB_DIALECT_ANTHROPIC, LB_DIALECT_OPENAI, body, len, &options, &request, &error);
+ *     ... POST request.body to request.path at the target ...
+ *     options.flags = request.flags;  options.model = request.model;  (what its answer needs to know)
+ *     lb_translate_answer(LB_DIALECT_OPENAI, LB_DIALECT_ANTHROPIC, bytes, len, &options, &answer, &error);
+ *
+ * `from` and `to` are LB_DIALECT_*: `from` is that of the bytes that are given,
+ * `to` that of the bytes that come back.  Where both are the same, bytes pass as
+ * they are, but for the model of a request.  What becomes of each member is in
+ * lib/wire/dialect/README.md.
+ */
+enum {
+  LB_DIALECT_OPENAI = 1,    /* Chat completions. */
+  LB_DIALECT_RESPONSES = 2, /* OpenAI's responses. */
+  LB_DIALECT_ANTHROPIC = 3, /* Messages. */
+  LB_DIALECT_GEMINI = 4     /* generateContent and streamGenerateContent. */
+};
+
+enum {
+  LB_TRANSLATE_STREAM = 1 << 0, /* A stream is asked for.  Of Gemini's requests the path says so, of others the body. */
+  LB_TRANSLATE_USAGE = 1 << 1,  /* Usage in a stream is asked for: OpenAI's stream_options.include_usage. */
+  LB_TRANSLATE_MAX_TOKENS = 1 << 2, /* The target is OpenAI-style and knows max_tokens only. */
+  LB_TRANSLATE_THINKING_BACK = 1 << 3, /* The target is OpenAI-style and wants to see again what it thought. */
+  LB_TRANSLATE_THINKING_BUDGET = 1 << 4 /* The target is a Claude model that thinks by a budget of tokens. */
+};
+
+typedef struct lb_translate_options {
+  uint32_t struct_size;
+  uint32_t flags;       /* LB_TRANSLATE_* */
+  const char *model;    /* Of a request: as the target calls it; empty: as the request does.  Of an answer: as the */
+  size_t model_len;     /* caller called it; empty: as the answer does. */
+  const char *id;       /* Of an answer: its id, without the prefix of a dialect, where it has none of `to`. */
+  size_t id_len;        /* Empty: as the answer has it. */
+  uint64_t created_s;   /* Of an answer: Unix time, where it does not say. */
+  uint64_t output_max;  /* Tokens, for Anthropic, which has to be told, where the caller did not; 0: 4096. */
+} lb_translate_options;
+
+typedef struct lb_translated { /* `path`, `model` and `lost` end in NUL and live as long as `body`. */
+  uint32_t struct_size;
+  uint32_t flags;         /* Of a request: LB_TRANSLATE_STREAM and LB_TRANSLATE_USAGE, as its answer needs them. */
+  char *body;             /* Free with lb_free; NULL after an error. */
+  size_t body_len;
+  const char *path;       /* Of a request: where to POST it, behind a base URL that ends as in lb_pick.url; or "". */
+  const char *model;      /* Of a request: as it calls the model; "" of Gemini's, whose path does. */
+  const char *lost;       /* What could not be said: "seed, logit_bias", in the words of `from`; or "". */
+  uint32_t known;         /* LB_KNOWN_TOKENS_*: which of these an answer says. */
+  uint32_t left_out;      /* Events of a stream that were no JSON. */
+  uint64_t tokens_in;
+  uint64_t tokens_out;
+  uint64_t tokens_cached;
+} lb_translated;
+
+/* [any][cb] LB_INVALID with a place: it is no request of `from`, or asks for what `to` cannot do; then the message says
+   what to change. */
+LB_API lb_status lb_translate_request(uint32_t from, uint32_t to, const void *body, size_t body_len,
+                                      const lb_translate_options *options, lb_translated *out, lb_error *err);
+/* [any][cb] A whole answer that is a success.  LB_PROTOCOL: it is none of `from`. */
+LB_API lb_status lb_translate_answer(uint32_t from, uint32_t to, const void *body, size_t body_len,
+                                     const lb_translate_options *options, lb_translated *out, lb_error *err);
+/* [any][cb] An answer that is an error, whatever its body is; its HTTP status stays. */
+LB_API lb_status lb_translate_error(uint32_t from, uint32_t to, uint32_t http_status, const void *body,
+                                    size_t body_len, lb_translated *out, lb_error *err);
+
+typedef struct lb_translation lb_translation; /* A streamed answer on its way: server-sent events. */
+
+/* [any][cb] Begins one; `options` as for lb_translate_answer, and LB_TRANSLATE_USAGE. */
+LB_API lb_status lb_translate_open(uint32_t from, uint32_t to, const lb_translate_options *options,
+                                   lb_translation **out, lb_error *err);
+/* [one][cb] The next bytes of the answer, cut anywhere.  `out` is what can be said by now, in whole events, lent until
+   the stream is called again.  Allocates nothing once its buffers have grown.  LB_TOO_LARGE: an event of more than
+   16 MiB.  LB_GONE: it has ended. */
+LB_API lb_status lb_translate_feed(lb_translation *stream, const void *bytes, size_t len, const char **out,
+                                   size_t *out_len);
+/* [one][cb] The answer is at its end: out->body is what was still owed.  LB_OK: it was whole.  LB_BROKEN: it was
+   cut, and what was written has no end either.  LB_UPSTREAM: it said that it failed, and so does what was written.
+   `out` is filled in for all three.  LB_GONE: it has ended before. */
+LB_API lb_status lb_translate_end(lb_translation *stream, lb_translated *out);
+/* [one][cb] NULL is fine. */
+LB_API void lb_translate_free(lb_translation *stream);
 
 /* ---- Memory ------------------------------------------------------------- */
 

@@ -148,6 +148,30 @@ const (
 )
 
 const (
+	// Chat completions.
+	dialectOpenai = 1
+	// OpenAI's responses.
+	dialectResponses = 2
+	// Messages.
+	dialectAnthropic = 3
+	// generateContent and streamGenerateContent.
+	dialectGemini = 4
+)
+
+const (
+	// A stream is asked for. Of Gemini's requests the path says so, of others the body.
+	translateStream = 1
+	// Usage in a stream is asked for: OpenAI's stream_options.include_usage.
+	translateUsage = 2
+	// The target is OpenAI-style and knows max_tokens only.
+	translateMaxTokens = 4
+	// The target is OpenAI-style and wants to see again what it thought.
+	translateThinkingBack = 8
+	// The target is a Claude model that thinks by a budget of tokens.
+	translateThinkingBudget = 16
+)
+
+const (
 	lbABI           = 0x1
 	lbVersionNumber = 0x100
 )

@@ -135,5 +135,29 @@ export const Next: Readonly<{
   /** Pick again, with this target among the tried. */
   ELSEWHERE: 1;
 }>;
+
+export const Dialect: Readonly<{
+  /** Chat completions. */
+  OPENAI: 1;
+  /** OpenAI's responses. */
+  RESPONSES: 2;
+  /** Messages. */
+  ANTHROPIC: 3;
+  /** generateContent and streamGenerateContent. */
+  GEMINI: 4;
+}>;
+
+export const Translate: Readonly<{
+  /** A stream is asked for. Of Gemini's requests the path says so, of others the body. */
+  STREAM: 1;
+  /** Usage in a stream is asked for: OpenAI's stream_options.include_usage. */
+  USAGE: 2;
+  /** The target is OpenAI-style and knows max_tokens only. */
+  MAX_TOKENS: 4;
+  /** The target is OpenAI-style and wants to see again what it thought. */
+  THINKING_BACK: 8;
+  /** The target is a Claude model that thinks by a budget of tokens. */
+  THINKING_BUDGET: 16;
+}>;
 export const ABI: 1;
 export const VERSION_NUMBER: 256;

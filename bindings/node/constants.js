@@ -92,5 +92,20 @@ exports.Next = Object.freeze({
   STOP: 0, // It ended well, or no attempt may follow.
   ELSEWHERE: 1, // Pick again, with this target among the tried.
 });
+
+exports.Dialect = Object.freeze({
+  OPENAI: 1, // Chat completions.
+  RESPONSES: 2, // OpenAI's responses.
+  ANTHROPIC: 3, // Messages.
+  GEMINI: 4, // generateContent and streamGenerateContent.
+});
+
+exports.Translate = Object.freeze({
+  STREAM: 1, // A stream is asked for. Of Gemini's requests the path says so, of others the body.
+  USAGE: 2, // Usage in a stream is asked for: OpenAI's stream_options.include_usage.
+  MAX_TOKENS: 4, // The target is OpenAI-style and knows max_tokens only.
+  THINKING_BACK: 8, // The target is OpenAI-style and wants to see again what it thought.
+  THINKING_BUDGET: 16, // The target is a Claude model that thinks by a budget of tokens.
+});
 exports.ABI = 1;
 exports.VERSION_NUMBER = 256;

@@ -1,6 +1,7 @@
 // What the functions of lb.h check before anything else: option structs of any age, and errors on their way out. Pure.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -22,6 +23,21 @@ std::optional<Error> read_options(const Options* given, Options& known) {
   known = {};
   return read_struct(given, &known, sizeof known);
 }
+
+// Has `fill` write a struct of any age: as much as the host's has room for, which is `least` if it is of any use.
+template <typename T, typename Fill>
+lb_status write_struct(T* out, size_t least, Fill fill) {
+  if (!out || out->struct_size < least || out->struct_size > kOptionsMax) return LB_INVALID;
+  if (out->struct_size == sizeof(T)) return fill(*out);
+  T whole = {};
+  lb_status status = fill(whole);
+  whole.struct_size = out->struct_size;
+  std::memcpy(out, &whole, std::min<size_t>(out->struct_size, sizeof whole));
+  return status;
+}
+
+inline bool is_text(const void* text, size_t size) { return text || size == 0; }
+inline std::string_view view(const void* text, size_t size) { return {static_cast<const char*>(text), size}; }
 
 std::optional<Error> check(const lb_engine_options& options);
 std::optional<Error> check(const lb_queue_options& options);

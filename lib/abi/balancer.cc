@@ -42,8 +42,11 @@ namespace {
 
 using lb::Duration;
 using lb::Instant;
+using lb::is_text;
 using lb::report;
 using lb::Status;
+using lb::view;
+using lb::write_struct;
 
 // What lb_balancer_options.picks_max may be at most: the slots that an id has bits for.
 constexpr uint32_t kPicksLimit = 1u << 24;
@@ -51,8 +54,6 @@ constexpr uint32_t kKnown =
     LB_KNOWN_TOKENS_IN | LB_KNOWN_TOKENS_OUT | LB_KNOWN_TOKENS_CACHED | LB_KNOWN_FIRST_CONTENT;
 
 Instant at(uint64_t now_ns) { return Instant{static_cast<int64_t>(std::min(now_ns, kClockMax))}; }
-bool is_text(const void* text, size_t size) { return text || size == 0; }
-std::string_view view(const char* text, size_t size) { return {text, size}; }
 Duration duration(uint64_t ns) { return Duration{static_cast<int64_t>(std::min(ns, kClockMax / 2))}; }
 
 std::optional<lb::Error> check(const lb_balancer_options& options) {
@@ -123,18 +124,6 @@ lb_status read_outcome(const lb_outcome* given, lb::DoorOutcome& out) {
   if (outcome.known & LB_KNOWN_FIRST_CONTENT) out.first_content = duration(outcome.first_content_ns);
   out.delivered = outcome.delivered != 0;
   return LB_OK;
-}
-
-// Has `fill` write a struct of any age: as much as the host's has room for, which is `least` if it is of any use.
-template <typename T, typename Fill>
-lb_status write_struct(T* out, size_t least, Fill fill) {
-  if (!out || out->struct_size < least || out->struct_size > lb::kOptionsMax) return LB_INVALID;
-  if (out->struct_size == sizeof(T)) return fill(*out);
-  T whole = {};
-  lb_status status = fill(whole);
-  whole.struct_size = out->struct_size;
-  std::memcpy(out, &whole, std::min<size_t>(out->struct_size, sizeof whole));
-  return status;
 }
 
 void fill_pick(const lb::DoorPick& picked, lb_pick& out) {

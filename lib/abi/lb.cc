@@ -21,15 +21,14 @@ struct lb_queue {
   std::shared_ptr<lb::Queue> queue;
 };
 
+using lb::is_text;
 using lb::report;
 using lb::Status;
+using lb::view;
 
 namespace {
 
 constexpr lb_status to_c(Status status) { return static_cast<lb_status>(status); }
-
-bool is_text(const void* text, size_t size) { return text || size == 0; }
-std::string_view view(const void* text, size_t size) { return {static_cast<const char*>(text), size}; }
 
 constexpr const char* kForked = "the engine belongs to another process; open one after fork";
 

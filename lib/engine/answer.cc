@@ -20,6 +20,15 @@ Chunk take(Chain& chain, uint64_t n) {
   return part;
 }
 
+// What is made here goes out in pieces no longer than a TLS record, as what a socket brings does: the window may be
+// overrun by one.
+constexpr size_t kPieceMax = 16 * 1024;
+
+void push_pieces(Chain& to, std::string_view bytes) {
+  Chunk all = Chunk::copy(bytes);
+  for (size_t at = 0; at < all.size(); at += kPieceMax) to.push(all.slice(at, std::min(kPieceMax, all.size() - at)));
+}
+
 }  // namespace
 
 void Call::on_bytes(Link& link, const Chunk& chunk) {
@@ -170,7 +179,7 @@ void Call::hold_rewritten() {
     for (std::string_view rest = context_.text; parser.next(rest, event);)
       if (!event.comment && event.data != "[DONE]") held_.push(Chunk::copy(event.data));
   } else {
-    held_.push(Chunk::copy(context_.text));
+    push_pieces(held_, context_.text);
   }
   complete_to_ = held_begin_ + held_.bytes();
 }
@@ -181,7 +190,7 @@ void Call::hold_array(std::string_view events) {
   SseEvent event;
   while (parser.next(events, event))
     if (!event.comment) GeminiArray::append(out, event.data, !std::exchange(attempt_.array_begun, true));
-  held_.push(Chunk::copy(out));
+  push_pieces(held_, out);
 }
 
 WriteAnswer Call::how_to_answer() const {
@@ -201,7 +210,7 @@ bool Call::translate_answer() {
     next_part();
     return false;
   }
-  held_.push(Chunk::copy(*answer.value()));
+  push_pieces(held_, *answer.value());
   return true;
 }
 
@@ -433,12 +442,16 @@ void Call::broken(Status status, std::string message) {
     } else if (!said.empty()) {
       held_.push(Chunk::copy(said));
     }
+    error_said_ = true;
   }
   answer_ended_ = true;
   end_status_ = status;
   end_message_ = std::move(message);
   // Nor for credit.
-  if (over && outstanding() >= window_) held_.clear();
+  if (over && outstanding() >= window_) {
+    held_.clear();
+    error_said_ = false;
+  }
   release();
 }
 

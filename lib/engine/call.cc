@@ -263,6 +263,7 @@ void Call::end(Status status, uint32_t code, std::string message) {
   Event event;
   event.status = status;
   event.code = code;
+  event.error_said = error_said_;
   event.detail = detail(std::move(message));
   if (status != Status::OK && routed_) event.detail->retry_after = shortest_wait();
   if (status != Status::OK && status != Status::CANCELLED && context_.options.log_level >= LogLevel::warn)

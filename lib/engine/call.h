@@ -321,6 +321,7 @@ class Call {
   bool head_emitted_ = false;
   bool answer_ended_ = false;    // No more will be added to held_.
   bool in_band_error_ = false;   // The upstream's own error event is in the stream.
+  bool error_said_ = false;      // The last event of what is held, or was delivered, says that the stream broke.
   bool split_event_ = false;     // Part of an unfinished event has been released.
   Status end_status_ = Status::OK;
   std::string end_message_;

@@ -47,6 +47,7 @@ struct Event {
                       // a gateway answers with. log: the level.
   bool has_length = false;  // head: the fields have a true content-length.
   bool events = false;      // head: the body is a stream of server-sent events.
+  bool error_said = false;  // done: the stream that was delivered ends in an error event.
   Instant time;
   Chunk data;                      // head: field lines, x-lb-* among them. data: bytes. log: one line of JSON.
   std::unique_ptr<Detail> detail;  // attempt, head, done.

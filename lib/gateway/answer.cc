@@ -107,7 +107,6 @@ void Client::on_answer_data(Event& event) {
   owed_ += event.data.size();
   mark_dirty();
   if (bodyless_ || event.data.empty()) return;
-  error_said_ = event.data.view().starts_with(broken_event_begin(route_.operation));
   if (chunked_) put_text(chunk_line(event.data.size()));
   put_data(std::move(event.data));
   if (chunked_) put_text("\r\n");
@@ -120,7 +119,7 @@ void Client::on_done(const Event& event) {
   }
   if (head_sent_) {  // Without its last chunk, or short of its length: nobody takes it for whole.
     // But to HTTP/1.0 every end is an end: where the window had no room for the error event, it follows here.
-    if (old_ && events_ && !error_said_)
+    if (old_ && events_ && !event.error_said)
       put_text("\n\n" + broken_event(route_.operation, event.detail ? event.detail->message : ""));
     call_ = 0;
     return finish();

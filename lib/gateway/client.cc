@@ -179,7 +179,7 @@ void Client::reset_request() {
   route_ = {};
   call_ = 0;
   old_ = head_only_ = expects_ = keep_ = body_done_ = false;
-  head_sent_ = answered_ = chunked_ = bodyless_ = events_ = error_said_ = false;
+  head_sent_ = answered_ = chunked_ = bodyless_ = events_ = false;
   body_bytes_ = 0;
   paused_ = Instant::never();
 }

@@ -134,7 +134,6 @@ class Client {
   bool chunked_ = false;
   bool bodyless_ = false;   // 204 and 304.
   bool events_ = false;     // It is a stream of events.
-  bool error_said_ = false; // The last thing in it is an error event.
   std::string text_;        // Unsent: behind out_.
   Chain out_;
   size_t pending_ = 0;      // With the port.

@@ -24,8 +24,4 @@ std::string broken_event(Operation operation, std::string_view message) {
   return openai_error_event(message, "upstream_error", "stream_broken");
 }
 
-std::string_view broken_event_begin(Operation operation) {
-  return operation == Operation::messages ? "event: error\n" : "data: {\"error\":";
-}
-
 }  // namespace lb

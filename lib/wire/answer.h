@@ -54,7 +54,5 @@ std::string error_body(Operation operation, uint32_t status, std::string_view me
                        std::string_view code);
 // What ends a stream that broke, in its protocol.
 std::string broken_event(Operation operation, std::string_view message);
-// How such an event begins, whatever its message.
-std::string_view broken_event_begin(Operation operation);
 
 }  // namespace lb

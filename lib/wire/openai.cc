@@ -13,11 +13,12 @@ namespace {
 
 // Of the shapes of all providers at once, as prompt.h.
 enum RequestPath : size_t {
-  kModel, kStream, kMaxCompletion, kMaxOutput, kMax, kMaxGemini, kCacheKey, kUser, kUserId, kChoices, kCandidates,
+  kModel, kStream, kMaxCompletion, kMaxOutput, kMax, kCacheKey, kUser, kUserId, kChoices, kGeminiMax, kGeminiChoices,
 };
 constexpr std::string_view kRequestPaths[] = {
-    "model", "stream", "max_completion_tokens", "max_output_tokens", "max_tokens", "generationConfig.maxOutputTokens",
-    "prompt_cache_key", "user", "metadata.user_id", "n", "generationConfig.candidateCount",
+    "model", "stream", "max_completion_tokens", "max_output_tokens", "max_tokens",
+    "prompt_cache_key", "user", "metadata.user_id", "n", "generationConfig.maxOutputTokens",
+    "generationConfig.candidateCount",
 };
 
 enum AnswerPath : size_t {
@@ -231,7 +232,7 @@ bool OpenAiRequest::model_repeated() const { return scan_[kModel].times > 1; }
 bool OpenAiRequest::stream() const { return scan_.is_true(kStream); }
 uint64_t OpenAiRequest::output_tokens_max() const {
   uint64_t tokens = 0;
-  for (size_t path : {kMaxCompletion, kMaxOutput, kMax, kMaxGemini})
+  for (size_t path : {kMaxCompletion, kMaxOutput, kMax, kGeminiMax})
     if (scan_.integer(path, tokens)) return tokens;
   return 0;
 }
@@ -241,9 +242,9 @@ std::string OpenAiRequest::user() const {
   return user.empty() ? whole_string(kUserId) : user;
 }
 uint64_t OpenAiRequest::choices() const {
-  uint64_t choices = 1;
-  bool said = scan_.integer(kChoices, choices) || scan_.integer(kCandidates, choices);
-  return said && choices > 0 ? choices : 1;
+  for (size_t path : {kChoices, kGeminiChoices})
+    if (uint64_t choices = 0; scan_.integer(path, choices) && choices > 0) return choices;
+  return 1;
 }
 std::string OpenAiRequest::whole_string(size_t path) const { return scan_[path].end != 0 ? scan_.string(path) : ""; }
 

@@ -28,7 +28,8 @@ class OpenAiRequest {
   uint64_t model_end() const;
   bool model_repeated() const;        // Two of them: refused, for the upstream might read the other one.
   bool stream() const;
-  uint64_t output_tokens_max() const;  // max_completion_tokens, max_output_tokens or max_tokens; 0 if absent.
+  // max_completion_tokens, max_output_tokens, max_tokens or Gemini's generationConfig.maxOutputTokens; 0 if absent.
+  uint64_t output_tokens_max() const;
 
   // Unicode characters of all text that the model will read: turns, system prompts, arguments and results of tools; and
   // the bytes of `tools`. No images, sounds or files. Four of them are about a token; a token that is given as a
@@ -42,7 +43,8 @@ class OpenAiRequest {
   // These are "" if absent, not yet whole, or no string; their first JsonScan::kCaptureMax bytes if they are longer.
   std::string prompt_cache_key() const;
   std::string user() const;            // `user`, or else `metadata.user_id`.
-  uint64_t choices() const;            // `n`: how many answers are asked for. 1 if it says nothing that makes sense.
+  // `n`, or candidateCount: how many answers are asked for. 1 if it says nothing that makes sense.
+  uint64_t choices() const;
 
  private:
   std::string whole_string(size_t path) const;

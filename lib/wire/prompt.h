@@ -100,14 +100,17 @@ class Prompt final : public ScanListener {
 
       {"systemInstruction", kSystem},
       {"systemInstruction.parts.*.text", kText},
+      {"system_instruction", kSystem},
+      {"system_instruction.parts.*.text", kText},
       {"contents.*", kTurn},
       {"contents.*.role", kRole},
       {"contents.*.parts.*.text", kText},
-      {"contents.*.parts.*.inlineData.mimeType", kType},
-      {"contents.*.parts.*.inlineData.data", kMedia},
-      {"contents.*.parts.*.fileData", kMedia},
       {"contents.*.parts.*.functionCall.args", kArguments},
       {"contents.*.parts.*.functionResponse.response", kArguments},
+      {"contents.*.parts.*.inlineData.mimeType", kType},
+      {"contents.*.parts.*.inlineData.data", kMedia},
+      {"contents.*.parts.*.fileData.mimeType", kType},
+      {"contents.*.parts.*.fileData.fileUri", kMedia},
       {"content.parts.*.text", kText},  // Of embedContent, and of each in a batch of them.
       {"requests.*.content.parts.*.text", kText},
   };

@@ -27,7 +27,7 @@ struct HeardPath {
 class ScanPaths {
  public:
   static constexpr size_t kPathsMax = 32;
-  static constexpr size_t kNodesMax = 96;  // Names in all paths together, those that are shared counted once.
+  static constexpr size_t kNodesMax = 128;  // Names in all paths together, those that are shared counted once.
   static constexpr size_t kNameMax = 40;   // Bytes of a name; longer keys in a document match nothing.
 
   template <size_t N>

@@ -28,6 +28,17 @@ IS(lb_call_options_grows, sizeof(lb_call_options) >= 32);
 AT(lb_call_options, struct_size, 0); AT(lb_call_options, delivery, 4); AT(lb_call_options, user_data, 8);
 AT(lb_call_options, deadline_ms, 16); AT(lb_call_options, window_bytes, 20); AT(lb_call_options, priority, 24);
 AT(lb_call_options, flags, 28);
+
+IS(lb_translate_options_grows, sizeof(lb_translate_options) >= 56);
+AT(lb_translate_options, struct_size, 0); AT(lb_translate_options, flags, 4); AT(lb_translate_options, model, 8);
+AT(lb_translate_options, model_len, 16); AT(lb_translate_options, id, 24); AT(lb_translate_options, id_len, 32);
+AT(lb_translate_options, created_s, 40); AT(lb_translate_options, output_max, 48);
+
+IS(lb_translated_grows, sizeof(lb_translated) >= 80);
+AT(lb_translated, struct_size, 0); AT(lb_translated, flags, 4); AT(lb_translated, body, 8);
+AT(lb_translated, body_len, 16); AT(lb_translated, path, 24); AT(lb_translated, model, 32);
+AT(lb_translated, lost, 40); AT(lb_translated, known, 48); AT(lb_translated, left_out, 52);
+AT(lb_translated, tokens_in, 56); AT(lb_translated, tokens_out, 64); AT(lb_translated, tokens_cached, 72);
 #endif
 
 SIZE(lb_call, 8);
@@ -44,6 +55,10 @@ VALUE(LB_CALL_APPEND, 2);
 VALUE(LB_EVENT_ATTEMPT, 1); VALUE(LB_EVENT_HEAD, 2); VALUE(LB_EVENT_DATA, 3); VALUE(LB_EVENT_DONE, 4);
 VALUE(LB_EVENT_LOG, 5); VALUE(LB_EVENT_CLOSED, 6); VALUE(LB_EVENT_ROOM, 7);
 VALUE(LB_DELIVER_BYTES, 0); VALUE(LB_DELIVER_EVENTS, 1); VALUE(LB_DELIVER_WHOLE, 2);
+VALUE(LB_DIALECT_OPENAI, 1); VALUE(LB_DIALECT_RESPONSES, 2); VALUE(LB_DIALECT_ANTHROPIC, 3);
+VALUE(LB_DIALECT_GEMINI, 4);
+VALUE(LB_TRANSLATE_STREAM, 1); VALUE(LB_TRANSLATE_USAGE, 2); VALUE(LB_TRANSLATE_MAX_TOKENS, 4);
+VALUE(LB_TRANSLATE_THINKING_BACK, 8); VALUE(LB_TRANSLATE_THINKING_BUDGET, 16);
 VALUE(LB_FIELD_TOKENS_IN, 1); VALUE(LB_FIELD_TOKENS_OUT, 2); VALUE(LB_FIELD_TOKENS_CACHED, 3);
 VALUE(LB_FIELD_ATTEMPTS, 4); VALUE(LB_FIELD_QUEUED_NS, 5); VALUE(LB_FIELD_FIRST_BYTE_NS, 6);
 VALUE(LB_FIELD_TOTAL_NS, 7); VALUE(LB_FIELD_RETRY_AFTER_MS, 8); VALUE(LB_FIELD_WINDOW_BYTES, 9);

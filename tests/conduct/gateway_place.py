@@ -169,7 +169,7 @@ class Play:
         out = ["curl", "-sS", "-i", "-N", "--http1.1", "--max-time", str(PATIENCE_S // 3), "--noproxy", "*",
                "-H", "content-type: application/json", "-H", "expect:",
                "-H", f"authorization: Bearer {self.key}", "--data-binary", "@-"]
-        if self.instance.form.anthropic:
+        if self.instance.form.asks_anthropic:
             out += ["-H", f"x-api-key: {self.key}", "-H", "anthropic-version: 2023-06-01"]
         return [*out, self.url + self.instance.form.path]
 

@@ -6,13 +6,13 @@ import json
 import pathlib
 import re
 
-from wire import FORMS, Form, Wire
+from wire import FORMS, NATIVE, Form, Wire
 
 # Long enough for whatever is meant to come on a busy machine under sanitizers; scenarios about silence have shorter ones.
 TIMEOUTS = {"connect_ms": 20000, "head_ms": 20000, "content_ms": 20000, "idle_ms": 20000}
 KINDS = {"plain": ("openai-plain", "anthropic-plain"), "stream": ("openai-stream", "anthropic-stream"),
          "openai": ("openai-plain", "openai-stream"), "anthropic": ("anthropic-plain", "anthropic-stream"),
-         "all": FORMS, **{form: (form,) for form in FORMS}}
+         "translated": ("translated-plain", "translated-stream"), "all": NATIVE, **{form: (form,) for form in FORMS}}
 SCRIPT = re.compile(r"([a-c])(?: (\d+)(-(\d+))?)?:(?= |$)(.*)")
 PLACES = ("sim", "sockets", "gateway")
 

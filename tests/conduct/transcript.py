@@ -160,7 +160,7 @@ class Judgement:
         # SDKs look for the error where their provider puts it.
         if len(reading.errors) != 1 or not isinstance(reading.errors[0].get("error"), dict):
             return "its body is no error of the caller's dialect"
-        if self.instance.form.anthropic and reading.errors[0].get("type") != "error":
+        if self.instance.form.asks_anthropic and reading.errors[0].get("type") != "error":
             return "its body is no error of the caller's dialect"
         return None
 

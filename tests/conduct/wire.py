@@ -4,7 +4,8 @@ the bytes of an answer to what it says."""
 import json
 import re
 
-FORMS = ("openai-plain", "openai-stream", "anthropic-plain", "anthropic-stream")
+NATIVE = ("openai-plain", "openai-stream", "anthropic-plain", "anthropic-stream")
+FORMS = (*NATIVE, "translated-plain", "translated-stream")  # Callers speak Anthropic's, upstreams OpenAI's.
 WORDS = ("one", " two", " three")
 GOOD = "".join(WORDS)
 REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
@@ -22,12 +23,13 @@ KINDS = {400: ("invalid_request_error", "invalid_value", "invalid_request_error"
 class Form:
     def __init__(self, name):
         self.name = name
-        self.anthropic = name.startswith("anthropic")
+        self.anthropic = name.startswith("anthropic")  # Upstreams.
+        self.asks_anthropic = self.anthropic or name.startswith("translated")  # Callers.
         self.stream = name.endswith("stream")
 
     @property
     def path(self):
-        return "/v1/messages" if self.anthropic else "/v1/chat/completions"
+        return "/v1/messages" if self.asks_anthropic else "/v1/chat/completions"
 
     def request(self, model):
         return json.dumps({"model": model, "stream": self.stream, "max_tokens": 64,
@@ -284,7 +286,7 @@ class Reading:
         if isinstance(value, dict) and value.get("error"):
             self.errors.append(value)
         try:
-            if form.anthropic:
+            if form.asks_anthropic:
                 self.text = "".join(block.get("text", "") for block in value["content"])
                 self.finished = bool(value["stop_reason"])
             else:

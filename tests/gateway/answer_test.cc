@@ -322,6 +322,29 @@ void http_1_0_is_told_of_a_deadline(void**) {
   w.assert_at_rest();
 }
 
+// Said once, and in the caller's words: its upstream has said it before.
+void http_1_0_is_told_of_an_error_in_its_own_dialect(void**) {
+  const std::string messages =
+      R"({"model":"m","stream":true,"max_tokens":9,"messages":[{"role":"user","content":"Hi"}]})";
+  for (bool said : {true, false}) {
+    World w(http_config());
+    ConnId client = w.dial();
+    std::string request = post(messages, "", "/v1/messages");
+    request.replace(request.find("HTTP/1.1"), 8, "HTTP/1.0");
+    w.send(client, request);
+    w.connected(w.upstream());
+    std::string error = said ? "data: {\"error\":{\"message\":\"went wrong\"}}\n\n" : "";
+    w.send(w.upstream(), kEvents + event("a") + error);
+    w.reset(w.upstream());
+    assert_true(w.gone(client));
+    std::string raw = w.got(client);
+    size_t at = raw.find("event: error\ndata: {\"type\":\"error\"");
+    assert_true(at != raw.npos && raw.find("\n\n", at) + 2 == raw.size());
+    assert_int_equal(raw.find("went wrong", at) != raw.npos, said);
+    w.assert_at_rest();
+  }
+}
+
 // More is held than the window takes, and the upstream has nothing to add: the sending itself must bring it on.
 void what_is_held_follows_in_the_same_turn(void**) {
   World w(http_config("routes: [{model: m, window_bytes: 1024, hold_bytes: 1000000}]\n"));
@@ -365,6 +388,7 @@ int main() {
       cmocka_unit_test(a_client_that_takes_nothing_is_given_up_in_mid_stream),
       cmocka_unit_test(a_last_answer_is_sent_before_the_connection_ends),
       cmocka_unit_test(http_1_0_is_told_of_a_deadline),
+      cmocka_unit_test(http_1_0_is_told_of_an_error_in_its_own_dialect),
       cmocka_unit_test(what_is_held_follows_in_the_same_turn),
       cmocka_unit_test(credentials_and_lb_fields_stay_here),
   };

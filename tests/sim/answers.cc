@@ -25,20 +25,6 @@ constexpr const char* kMalformed = "{\"broken\":";
 
 std::string event(const std::string& data) { return "data: " + data + "\n\n"; }
 
-std::string delta(uint64_t id, uint64_t n, std::string_view text) {
-  return "{\"id\":\"r" + std::to_string(id) + "\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"" +
-         std::to_string(n) + std::string(text) + "\"},\"finish_reason\":null}]}";
-}
-
-std::string error_json(const std::string& message) {
-  return "{\"error\":{\"message\":\"" + message + "\",\"type\":\"server_error\",\"code\":null}}";
-}
-
-std::string usage(uint64_t input, uint64_t output) {
-  return "{\"prompt_tokens\":" + std::to_string(input) + ",\"completion_tokens\":" + std::to_string(output) +
-         ",\"total_tokens\":" + std::to_string(input + output) + "}";
-}
-
 size_t total(const std::vector<std::string>& body) {
   size_t n = 0;
   for (const std::string& piece : body) n += piece.size();
@@ -47,38 +33,32 @@ size_t total(const std::vector<std::string>& body) {
 
 Duration gap(Rng& rng) { return Duration::from_us(static_cast<int64_t>(rng.below(40'000))); }
 
-// A stream as it should be: a role, contents, a finish reason, usage, [DONE].
+// A stream as it should be: a beginning, contents, an end.
 void good_stream(Fault fault, const Asking& asking, Rng& rng, Parts& parts, Truth& truth) {
-  uint64_t id = asking.id;
-  auto say = [&](const std::string& data) {
-    parts.body.push_back(event(data));
-    if (data != "[DONE]") truth.events.push_back(data);
-  };
-  say("{\"id\":\"r" + std::to_string(id) +
-      "\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}");
   uint64_t count = 1 + rng.below(12);
   std::string text(rng.below(8) == 0 ? 3000 : rng.below(60), 'x');
+  Answering answer{asking.dialect, asking.id, asking.prompt, std::min(count, asking.allowed)};
+  truth.tokens = answer.input + answer.output;
+  auto say = [&](const SaidEvent& said) {
+    parts.body.push_back(said.bytes());
+    if (said.data != "[DONE]") truth.events.push_back(said.data);
+  };
+  for (const SaidEvent& said : stream_begin(answer)) say(said);
   for (uint64_t i = 0; i < count; i++) {
     if (fault == Fault::pings && rng.below(2)) parts.body.push_back(": ping\n\n");
     if (fault == Fault::malformed_event && i == count / 2) parts.body.push_back(event(kMalformed));
-    say(delta(id, i, text));
+    std::string piece = std::to_string(i) + text;
+    truth.text += piece;
+    say(stream_text(answer, piece));
   }
-  say("{\"id\":\"r" + std::to_string(id) + "\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}");
-  uint64_t used = std::min(count, asking.allowed);
-  truth.tokens = asking.prompt + used;
-  say("{\"choices\":[],\"usage\":" + usage(asking.prompt, used) + "}");
-  if (fault != Fault::no_done_marker) say("[DONE]");
+  for (const SaidEvent& said : stream_end(answer, fault != Fault::no_done_marker)) say(said);
 }
 
 void good_json(const Asking& asking, Rng& rng, Parts& parts, Truth& truth) {
-  uint64_t used = std::min<uint64_t>(9, asking.allowed);
-  truth.tokens = asking.prompt + used;
-  std::string text(rng.below(6) == 0 ? 200'000 : rng.below(3000), 'y');
-  std::string body = "{\"id\":\"r" + std::to_string(asking.id) +
-                     "\",\"object\":\"chat.completion\",\"choices\":[{\"index\":0,\"message\":{"
-                     "\"role\":\"assistant\",\"content\":\"" +
-                     text +
-                     "\"},\"finish_reason\":\"stop\"}],\"usage\":" + usage(asking.prompt, used) + "}";
+  Answering answer{asking.dialect, asking.id, asking.prompt, std::min<uint64_t>(9, asking.allowed)};
+  truth.tokens = answer.input + answer.output;
+  truth.text = std::string(rng.below(6) == 0 ? 200'000 : rng.below(3000), 'y');
+  std::string body = whole_answer(answer, truth.text);
   size_t cut = 1 + static_cast<size_t>(rng.below(body.size() - 1));  // Neither part is empty.
   parts.body = {body.substr(0, cut), body.substr(cut)};
 }
@@ -233,7 +213,7 @@ void spoil(Fault fault, Rng& rng, std::vector<std::string>& pieces, Script& scri
       script.end = End::stall;
       break;
     case Fault::cut_before_content:
-      keep(1 + static_cast<size_t>(rng.below(2)));
+      keep(1 + std::min(static_cast<size_t>(rng.below(2)), stream_begin({.dialect = script.truth.dialect}).size()));
       script.end = rng.below(2) ? End::fin : End::reset;
       break;
     case Fault::cut_after_content:
@@ -286,9 +266,10 @@ void fill(Fault fault, const Asking& asking, Rng& rng, Parts& parts, Truth& trut
       parts.body = {"<html><h1>502 Bad Gateway</h1></html>"};
     } else {
       parts.type = "application/json";
-      parts.body = {error_json(parts.status == 429 ? limit_message(fault) : "status " + std::to_string(parts.status))};
+      std::string message = parts.status == 429 ? limit_message(fault) : "status " + std::to_string(parts.status);
+      parts.body = {error_answer(asking.dialect, parts.status, message)};
     }
-    if (fault == Fault::out_of_quota)
+    if (fault == Fault::out_of_quota && asking.dialect == Dialect::openai)
       parts.body = {R"({"error":{"message":"You exceeded your quota","type":"insufficient_quota",)"
                     R"("code":"insufficient_quota"}})"};
     parts.extra += wait_fields(fault, asking, rng);
@@ -302,7 +283,8 @@ void fill(Fault fault, const Asking& asking, Rng& rng, Parts& parts, Truth& trut
     case Fault::empty_success:
       return;
     case Fault::error_in_success:
-      parts.body = {stream ? event(error_json("overloaded")) : error_json("overloaded")};
+      parts.body = {stream ? error_event(asking.dialect, "overloaded").bytes()
+                           : error_answer(asking.dialect, 500, "overloaded")};
       return;
     case Fault::pings_then_end:
     case Fault::pings_then_stall:
@@ -313,11 +295,10 @@ void fill(Fault fault, const Asking& asking, Rng& rng, Parts& parts, Truth& trut
   }
   if (!stream) return good_json(asking, rng, parts, truth);
   good_stream(fault, asking, rng, parts, truth);
-  if (fault == Fault::ends_without_terminal) parts.body.resize(std::min<size_t>(3, parts.body.size() - 3));
-  if (fault == Fault::error_event_late) {
-    parts.body.resize(std::min<size_t>(3, parts.body.size() - 3));
-    parts.body.push_back(event(error_json("went wrong")));
-  }
+  if (fault != Fault::ends_without_terminal && fault != Fault::error_event_late) return;
+  size_t tail = stream_end({.dialect = asking.dialect}, true).size();
+  parts.body.resize(std::min<size_t>(3, parts.body.size() - tail));
+  if (fault == Fault::error_event_late) parts.body.push_back(error_event(asking.dialect, "went wrong").bytes());
 }
 
 }  // namespace
@@ -349,6 +330,7 @@ Script make_answer(Fault fault, const Asking& asking, Rng& rng) {
   parts.odd = fault == Fault::odd_chunks;
   if (parts.odd) parts.framing = Framing::chunked;
   truth.fault = fault;
+  truth.dialect = asking.dialect;
   truth.status = parts.status;
   truth.stream = stream && parts.status == 200;
   // What is not JSON is left out.

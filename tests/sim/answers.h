@@ -8,6 +8,7 @@
 
 #include "base/rng.h"
 #include "base/time.h"
+#include "sim/wording.h"
 
 namespace lb::sim {
 
@@ -48,6 +49,7 @@ constexpr bool harmless(Fault f) { return f >= Fault::no_done_marker; }
 
 struct Truth {
   Fault fault = Fault::none;
+  Dialect dialect = Dialect::openai;  // In which it was said.
   uint32_t host = 0;
   uint64_t call = 0;
   uint16_t status = 200;
@@ -55,6 +57,7 @@ struct Truth {
   bool good = false;                // A whole success.
   std::string body;                 // All that was, or would have been, said.
   std::vector<std::string> events;  // Data of the events of a stream, [DONE] left out.
+  std::string text;                 // Its content.
   uint64_t tokens = 0;              // That it used, if it is a success.
 };
 
@@ -76,8 +79,9 @@ struct Script {
 // What the engine is told of the wall clock, always: dates in answers lie behind it by what they ask for.
 constexpr int64_t kUnixTime = 1'795'000'000;
 
-// What is asked of an upstream: a chat completion, a stream or not. `wait`: for Fault::throttled, what it says.
+// What is asked of an upstream: an answer, streamed or not. `wait`: for Fault::throttled, what it says.
 struct Asking {
+  Dialect dialect = Dialect::openai;
   bool stream = false;
   uint64_t id = 0;      // Marks the answer, by the field x-sim-response.
   uint64_t prompt = 7;  // Its tokens, and the most that may be answered: what usage says.

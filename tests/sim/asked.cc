@@ -20,6 +20,16 @@ const ModelConfig* find(const Config& config, uint32_t host, const std::string& 
   return host < config.deployments.size() ? config.deployments[host].find_model(model) : nullptr;
 }
 
+// In other words the same: the model, a stream or none, the text, and the limit.
+bool asks_same(Dialect dialect, const std::string& body, const std::string& model, const RequestPlan& plan) {
+  bool named = body.find("\"model\":\"" + model + "\"") != std::string::npos;
+  bool streams = body.find("\"stream\":true") != std::string::npos;
+  bool in_path = dialect == Dialect::gemini;
+  if (named == in_path || streams != (plan.stream && !in_path)) return false;
+  std::string asked = plan.body();
+  return asked_size(body, kPrompt) == asked_size(asked, kPrompt) && asked_max(body) == asked_max(asked);
+}
+
 }  // namespace
 
 void Asked::wrong(uint64_t call, const std::string& what) {
@@ -110,16 +120,33 @@ void Asked::on_request(const Seen& seen) {
   auto place = requests_.find(call);
   if (place == requests_.end()) return;
   const RequestPlan& plan = *place->second.plan;
+  check_fields(call, plan, seen);
+  Dialect to = dialect_of(plan_.configs[0].deployments[seen.host].api);
+  for (const Config& config : plan_.configs) {
+    const ModelConfig* model = find(config, seen.host, plan.model);
+    if (!model || seen.head.target != upstream_target(to, model->as, plan.stream)) continue;
+    if (to == plan.dialect && seen.body == plan.body_for(model->as)) return;
+    if (to != plan.dialect && asks_same(to, seen.body, model->as, plan)) return;
+  }
+  wrong(call, "host " + std::to_string(seen.host) + " got another body than the caller sent");
+}
+
+// Credentials stay where they belong, and what only one provider knows.
+void Asked::check_fields(uint64_t call, const RequestPlan& plan, const Seen& seen) {
   for (const char* name : {"x-lb-route", "x-lb-caller", "expect"})
     if (seen.head.find(name)) wrong(call, std::string(name) + " went upstream");
-  std::string key = "Bearer key-of-h" + std::to_string(seen.host);
-  if (seen.head.get("authorization") != key)
-    wrong(call, "host " + std::to_string(seen.host) + " got the authorization \"" +
-                    std::string(seen.head.get("authorization")) + "\"");
-  for (const Config& config : plan_.configs)
-    if (const ModelConfig* model = find(config, seen.host, plan.model))
-      if (seen.body == plan.before + "\"" + model->as + "\"" + plan.after) return;
-  wrong(call, "host " + std::to_string(seen.host) + " got another body than the caller sent");
+  Dialect to = dialect_of(plan_.configs[0].deployments[seen.host].api);
+  Field key = key_field(to, "key-of-h" + std::to_string(seen.host));
+  if (seen.head.get(key.name) != key.value)
+    wrong(call, "host " + std::to_string(seen.host) + " got the " + key.name + " \"" +
+                    std::string(seen.head.get(key.name)) + "\"");
+  for (const Field& field : caller_fields(plan.dialect)) {
+    if (field.name == key.name) continue;
+    bool secret = field.value.find("of-the-caller") != std::string::npos;
+    bool wanted = !secret && to == plan.dialect;
+    if ((seen.head.find(field.name) != nullptr) != wanted)
+      wrong(call, "the caller's " + field.name + (wanted ? " did not go to " : " went to ") + dialect_name(to));
+  }
 }
 
 void Asked::on_answered(uint64_t call, uint32_t host, uint64_t tokens) {

@@ -40,7 +40,7 @@ class Asked : public Watcher {
   };
   using Place = std::pair<uint32_t, std::string>;  // Host and model.
   void wrong(uint64_t call, const std::string& what);
-  void count(uint64_t call, const Request& request, const Seen& seen);
+  void check_fields(uint64_t call, const RequestPlan& plan, const Seen& seen);
   void check_places(const Seen& seen, const std::string& model);
   void check_retries();
   void check_limits();

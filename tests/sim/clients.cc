@@ -51,9 +51,9 @@ void Clients::start(const CallPlan& plan) {
   spec.deadline = plan.deadline;
   spec.window_bytes = plan.window;
   spec.head.method = "POST";
-  spec.head.target = "/v1/chat/completions";
+  spec.head.target = target_of(plan.request.dialect, plan.request.model, plan.request.stream);
   spec.head.add("content-type", "application/json");
-  spec.head.add("authorization", "Bearer of-the-caller");
+  for (const Field& field : caller_fields(plan.request.dialect)) spec.head.add(field.name, field.value);
   spec.head.add("x-sim-call", std::to_string(number));
   if (!plan.caller.empty()) spec.head.add("x-lb-caller", plan.caller);
   spec.body_complete = !plan.in_pieces;
@@ -245,13 +245,15 @@ void Clients::check_truth(const Live& call, const Truth& truth, Status status) {
   std::string complaint;
   if (status == Status::OK) {
     bool by_events = call.status < 400 && call.plan->delivery == Delivery::events && truth.stream;
-    complaint = by_events ? check_events(truth, call.pieces) : check_whole(truth, call.status, call.body);
+    Dialect dialect = call.request().dialect;
+    complaint = by_events ? check_events(truth, dialect, call.pieces)
+                          : check_whole(truth, dialect, call.status, call.body);
     if (call.plan->delivery == Delivery::whole && call.pieces.size() > 1) complaint = "the whole body came in parts";
   } else if (status != Status::BROKEN && status != Status::DEADLINE) {
     complaint = std::string("ended ") + status_name(status) + " after its head";
   } else if (truth.stream && call.plan->delivery == Delivery::bytes) {
     // Nothing can be added for a caller who has used up the window and whose time is over.
-    complaint = check_cut_stream(truth, call.body, status == Status::DEADLINE);
+    complaint = check_cut_stream(truth, call.request().dialect, call.body, status == Status::DEADLINE);
   }
   if (!complaint.empty()) wrong(call, complaint);
 }
@@ -283,7 +285,10 @@ std::map<uint64_t, std::string> Clients::told() const {
   std::map<uint64_t, std::string> out;
   for (const auto& [number, call] : calls_) {
     Hash body;
-    body.mix(call.body);
+    const Truth* truth = net_->truth(call.response);
+    bool same = !truth || truth->dialect == call.request().dialect;
+    // What is translated has numbers of lb's requests in it.
+    body.mix(same ? call.body : text_in(call.request().dialect, call.body));
     bool whole = call.told.find("done 0 OK") != std::string::npos;
     out[number] = call.told + (whole ? "body " + std::to_string(body.value()) : "");
   }

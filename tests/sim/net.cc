@@ -264,12 +264,12 @@ Duration FakeNet::throttled(uint32_t host) {
 void FakeNet::answer(ConnId id, Conn& conn) {
   if (conn.fault == Fault::dies_on_request) return lose_later(id, Status::BROKEN, "connection reset");
   Asking asking;
-  asking.stream = conn.seen.body.find("\"stream\":true") != std::string::npos;
+  const std::string& path = conn.seen.head.target;
+  asking.dialect = dialect_at(path);
+  asking.stream = conn.seen.body.find("\"stream\":true") != std::string::npos || path.find(":stream") != path.npos;
   asking.id = ++responses_;
-  size_t text = conn.seen.body.find("\"content\":\"");
-  if (text != std::string::npos) asking.prompt = (conn.seen.body.find("\"}]", text) - text - 11) / 5;
-  size_t most = conn.seen.body.find("\"max_tokens\":");
-  if (most != std::string::npos) asking.allowed = parse_u64(conn.seen.body.substr(most + 13, 3)).value_or(1);
+  if (size_t size = asked_size(conn.seen.body, kPrompt)) asking.prompt = size / 5;
+  asking.allowed = asked_max(conn.seen.body);
   if (conn.fault == Fault::throttled) {
     const std::deque<Instant>& taken = states_[conn.host].taken;
     if (!taken.empty()) asking.wait = taken.front() + hosts_[conn.host].throttle_window - schedule_.now();

@@ -10,7 +10,9 @@ Duration within(Rng& rng, Duration most) { return {static_cast<int64_t>(rng.belo
 
 class Draw {
  public:
-  explicit Draw(uint64_t seed) : rng_(Rng(seed).split("scenario")) { plan_.seed = seed; }
+  explicit Draw(uint64_t seed) : rng_(Rng(seed).split("scenario")), dialects_(Rng(seed).split("dialects")) {
+    plan_.seed = seed;
+  }
   Plan plan();
 
  private:
@@ -29,7 +31,9 @@ class Draw {
   void calm();
 
   Rng rng_;
+  Rng dialects_;  // Of its own, so that all else is as it was before there were several.
   Plan plan_;
+  std::vector<Api> apis_;  // By host.
   uint64_t numbers_ = 0;
 };
 
@@ -40,6 +44,7 @@ Plan Draw::plan() {
   if (!plan_.promised) plan_.deadline = Duration::from_ms(one_of<int64_t>(rng_, {300, 3000, 30'000}));
   plan_.grain = Duration::from_us(one_of<int64_t>(rng_, {0, 0, 1000, 10'000}));
   plan_.urls_change = rng_.below(4) == 0;
+  plan_.mixed = dialects_.below(3) == 0;
   uint64_t other = rng_.below(16);
   if (other < 2) plan_.kind = other == 0 ? Plan::Kind::spread : Plan::Kind::queue;
   hosts();
@@ -78,6 +83,7 @@ void Draw::hosts() {
       host.throttle = 1 + static_cast<uint32_t>(rng_.below(10));
       host.throttle_window = Duration::from_ms(one_of<int64_t>(rng_, {1000, 10'000, 60'000}));
     }
+    apis_.push_back(plan_.mixed ? one_of(dialects_, {Api::openai, Api::anthropic, Api::gemini}) : Api::openai);
     if (!perfect) continue;
     host.fault_rate = 0;
     host.spells.clear();
@@ -103,6 +109,7 @@ Deployment Draw::deployment(uint32_t index) {
   to.url.tls = plan_.urls_change ? rng_.below(2) == 0 : index % 2 == 0;
   to.url.path = "/v1";
   to.key = "key-of-" + to.name;
+  to.api = apis_[index];
   for (const char* name : {"small", "large"}) {
     ModelConfig model;
     model.name = name;
@@ -212,10 +219,15 @@ RequestPlan Draw::request(bool short_one) {
   out.stream = rng_.below(2) == 0;
   uint64_t most = short_one ? 600 : one_of<uint64_t>(rng_, {600, 600, 600, 60'000, 600'000});
   std::string text(static_cast<size_t>(rng_.below(most)), 'p');
-  std::string messages = "\"messages\":[{\"role\":\"user\",\"content\":\"\\\"model\\\":\\\"no\\\" " + text + "\"}]";
-  std::string more = out.stream ? ",\"stream\":true" : "";
-  more += ",\"max_tokens\":" + std::to_string(10 + rng_.below(90));
+  if (plan_.mixed) out.dialect = one_of(dialects_, {Dialect::openai, Dialect::anthropic, Dialect::gemini});
+  std::string messages = question(out.dialect, std::string(kPrompt) + text);
+  std::string more = out.stream && out.dialect != Dialect::gemini ? ",\"stream\":true" : "";
+  more += "," + output_max(out.dialect, 10 + rng_.below(90));
   bool last = rng_.below(3) == 0 && text.size() < 900;
+  if (out.dialect == Dialect::gemini) {
+    out.before = "{" + messages + more + (last ? "\n}" : "}");
+    return out;
+  }
   out.before = last ? "{" + messages + more + ", \"model\" : " : "{\"model\":";
   out.after = last ? "\n}" : "," + messages + more + "}";
   return out;
@@ -255,6 +267,8 @@ void Draw::visit_pace(VisitorPlan& visitor) {
     default:
       break;
   }
+  // Heads are longer in other dialects, and the time for them is the same.
+  if (plan_.mixed) visitor.send_most = std::max<size_t>(visitor.send_most, 2);
   switch (rng_.below(6)) {
     case 0:
       visitor.take_most = 300 + rng_.below(4000);

@@ -11,13 +11,18 @@
 
 namespace lb::sim {
 
-// A chat completion as a caller asks for it.
+// A conversation's next turn as a caller asks for it.
 struct RequestPlan {
   uint64_t number = 0;         // Of x-sim-call; 0: it is to be no call.
+  Dialect dialect = Dialect::openai;
   std::string model;
   std::string before, after;   // The body, around the value of `model`.
   bool stream = false;
-  std::string body() const { return before + "\"" + model + "\"" + after; }
+  std::string body() const { return body_for(model); }
+  // Gemini's has no model in it: its path does.
+  std::string body_for(const std::string& name) const {
+    return dialect == Dialect::gemini ? before + after : before + "\"" + name + "\"" + after;
+  }
 };
 
 // How a caller takes what is delivered.
@@ -78,6 +83,7 @@ struct Plan {
   Kind kind = Kind::wild;
   bool promised = false;    // Host 0 is in perfect health and may always be asked: nothing fails before content.
   bool again = false;       // Routes may try a target again.
+  bool mixed = false;       // Hosts and callers speak different dialects.
   bool urls_change = false; // A reload may bring a deployment another URL: to lb it is another one then.
   Duration deadline;        // Of every route.
   Duration grain;           // See Schedule.

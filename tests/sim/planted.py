@@ -23,7 +23,7 @@ DEFECTS = {
         "  if (head_emitted_) {\n    close_attempt(Took::unknown);\n    held_.clear();\n    head_emitted_ = false;\n    return dispatch();\n  }\n"),
     "truncated answer presented as a success": (
         "lib/engine/answer.cc",
-        "    if (!answer.finished())\n      return broken(",
+        "    if (!answer.finished() || !whole)\n      return broken(",
         "    if (false)\n      return broken("),
     "target tried twice": (
         "lib/engine/attempt.cc", "    tried_.push_back(index);\n", ""),
@@ -81,6 +81,20 @@ DEFECTS = {
         "lib/engine/hedge.cc", "*loser.ended.first_content);\n  }\n  drop_rival();\n", "*loser.ended.first_content);\n  }\n"),
     "hedges beyond their share": (
         "lib/policy/hedge.cc", "  if (saved_ < 1) return false;\n", ""),
+    # Found where callers and upstreams speak different dialects.
+    "end of a translated stream made up": (
+        "lib/wire/dialect/translate.cc", "    writer->on(delta);\n  }\n",
+        "    writer->on(delta);\n    if (delta.kind == Delta::Kind::text) writer->on({.kind = Delta::Kind::end});\n  }\n"),
+    "caller's fields sent to another provider": (
+        "lib/engine/attempt.cc", "    if (attempt_.translated && is_of_a_dialect(field.name)) continue;\n", ""),
+    "translated answer beyond the window": (
+        "lib/engine/answer.cc", "at += kPieceMax) to.push(all.slice(at, std::min(kPieceMax, all.size() - at)));",
+        "at += all.size()) to.push(all);"),
+    "error event of another dialect": (
+        "lib/wire/answer.cc", "  if (operation == Operation::messages) return anthropic_error_event(",
+        "  if (false) return anthropic_error_event("),
+    "last text of a translated stream lost": (
+        "lib/engine/answer.cc", "  if (attempt_.translated) hold_translated();\n", "  if (attempt_.translated && !head_emitted_) hold_translated();\n"),
     "hedged without its whole body": (
         "lib/engine/hedge.cc", "if (!open || hedged_ || !body_.complete() || !body_.replayable()) return;", "if (!open || hedged_) return;"),
 }

@@ -12,7 +12,9 @@ std::string ms(Duration duration) {
 }
 
 std::string request_text(const RequestPlan& request) {
-  return "call " + std::to_string(request.number) + ": " + request.model + (request.stream ? ", streamed" : "") + ", " +
+  bool other = request.dialect != Dialect::openai;
+  return "call " + std::to_string(request.number) + ": " + request.model + (request.stream ? ", streamed" : "") +
+         (other ? std::string(", in the words of ") + dialect_name(request.dialect) : "") + ", " +
          std::to_string(request.body().size()) + " bytes";
 }
 
@@ -36,6 +38,7 @@ std::string host_text(const HostPlan& host) {
 
 std::string model_text(const Deployment& to) {
   std::string out;
+  if (to.api != Api::openai) out += std::string(", speaks ") + dialect_name(dialect_of(to.api));
   for (const ModelConfig& model : to.models) {
     if (model.limits.concurrency)
       out += ", " + std::to_string(model.limits.concurrency) + " " + model.name + " at a time";

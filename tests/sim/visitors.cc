@@ -71,16 +71,19 @@ void Visitors::arrive(const VisitorPlan& plan) {
 // --- Sending ---
 
 void Visitors::compose(Live& visitor, const VisitPlan& visit) {
-  static constexpr const char* kLines[] = {"POST /v1/chat/completions", "GET /v1/models", "HEAD /healthz",
-                                           "POST /v1/nowhere"};
-  std::string head = std::string(kLines[static_cast<size_t>(visit.kind)]) + " HTTP/1." +
+  static constexpr const char* kLines[] = {"POST ", "GET /v1/models", "HEAD /healthz", "POST /v1/nowhere"};
+  const RequestPlan& request = visit.request;
+  bool chat = visit.kind == VisitPlan::Kind::chat;
+  std::string head = kLines[static_cast<size_t>(visit.kind)] +
+                     (chat ? target_of(request.dialect, request.model, request.stream) : "") + " HTTP/1." +
                      (visitor.plan->old ? "0" : "1") + "\r\nHost: lb.test\r\n";
-  bool has_body = visit.kind == VisitPlan::Kind::chat || visit.kind == VisitPlan::Kind::nowhere;
-  std::string body = visit.kind == VisitPlan::Kind::chat ? visit.request.body() : "{}";
-  Rng rng = dice(plan_.seed, "visit", visit.request.number);
-  if (visit.kind == VisitPlan::Kind::chat)
-    head += "Authorization: Bearer of-the-caller\r\nX-Sim-Call: " + std::to_string(visit.request.number) +
-            "\r\ncontent-type: application/json\r\n";
+  bool has_body = chat || visit.kind == VisitPlan::Kind::nowhere;
+  std::string body = chat ? request.body() : "{}";
+  Rng rng = dice(plan_.seed, "visit", request.number);
+  if (chat) {
+    for (const Field& field : caller_fields(request.dialect)) head += field.name + ": " + field.value + "\r\n";
+    head += "X-Sim-Call: " + std::to_string(request.number) + "\r\ncontent-type: application/json\r\n";
+  }
   if (visitor.plan->old) head += "Connection: keep-alive\r\n";
   if (has_body) {
     head += visit.chunked ? "Transfer-Encoding: chunked\r\n"
@@ -257,11 +260,14 @@ void Visitors::check_whole_answer(Live& visitor, size_t number, const Truth* tru
   const AnswerReader::Answer& answer = visitor.reader.answers()[number];
   // What is cut is unclean to HTTP/1.1; to HTTP/1.0 the end is the end, and the error event, or JSON without its end,
   // is what tells.
+  Dialect dialect = visitor.plan->visits[number].request.dialect;
   bool short_json = !truth->good || answer.body.size() < truth->body.size();
   bool json_cut = answer.until_close && !truth->stream && short_json && truth->body.starts_with(answer.body);
-  bool stream_cut = answer.until_close && truth->stream && answer.body.find("data: {\"error\":") != std::string::npos;
+  bool says_so = error_event_at(dialect, answer.body) != std::string::npos ||
+                 (dialect != truth->dialect && !has_end(dialect, answer.body, Shape::bytes));
+  bool stream_cut = answer.until_close && truth->stream && says_so;
   if (answer.until_close && (json_cut || stream_cut)) return check_cut(visitor, number, truth);
-  std::string complaint = check_whole(*truth, static_cast<uint32_t>(answer.status), answer.body);
+  std::string complaint = check_whole(*truth, dialect, static_cast<uint32_t>(answer.status), answer.body);
   if (!complaint.empty()) return wrong(visitor, "answer " + std::to_string(number) + ": " + complaint);
   bool promised = plan_.promised && patient(visitor);
   if (promised && answer.status != 200)
@@ -287,8 +293,9 @@ void Visitors::check_cut(Live& visitor, size_t number, const Truth* truth) {
   // Who takes nothing for too long is cut off wherever it is; who is past its deadline may have no room for more.
   bool may_lack = !patient(visitor) || late || visitor.unclean;
   if (!truth->stream) return;
-  std::string complaint = check_cut_stream(*truth, answer.body, may_lack);
-  if (!complaint.empty() && !(may_lack && answer.body.find("data: {\"error\":") == std::string::npos))
+  std::string complaint = check_cut_stream(*truth, visit.request.dialect, answer.body, may_lack);
+  bool silent = error_event_at(visit.request.dialect, answer.body) == std::string::npos;
+  if (!complaint.empty() && !(may_lack && silent))
     wrong(visitor, "answer " + std::to_string(number) + ": " + complaint);
 }
 
@@ -346,8 +353,11 @@ std::map<uint64_t, std::string> Visitors::told() const {
       if (i >= visitor.reader.whole()) continue;
       const AnswerReader::Answer& answer = visitor.reader.answers()[i];
       Hash body;
-      // What lb says by itself has numbers in it: of its requests, and of milliseconds.
-      if (!answer.get("x-sim-response").empty()) body.mix(answer.body);
+      // What lb says by itself has numbers in it: of its requests, and of milliseconds. What is translated has the
+      // former.
+      const Truth* truth = truth_of(answer);
+      bool same = truth && truth->dialect == visit.request.dialect;
+      if (truth) body.mix(same ? answer.body : text_in(visit.request.dialect, answer.body));
       said = "answer " + std::to_string(answer.status) + ", body " + std::to_string(body.value());
     }
   }

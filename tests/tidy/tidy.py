@@ -23,7 +23,7 @@ LAYERS = {
     "engine": {"base", "policy", "wire", "config", "lb.h"},
     "net": {"base", "engine/ports.h"},
     "gateway": {"base", "wire", "config", "engine", "lb.h"},
-    "abi": {"base", "config", "engine", "net", "gateway", "lb.h"},
+    "abi": {"base", "wire", "config", "engine", "net", "gateway", "lb.h"},
 }
 
 # A library's header: where it may be included, and which names belong to it.

@@ -139,20 +139,26 @@ void a_request_of_anthropics_shape(void**) {
 }
 
 void a_request_of_geminis_shape(void**) {
-  assert_prompt(R"({"systemInstruction":{"parts":[{"text":"Be kind."}]},"contents":[{"role":"user","parts":[)"  // 8
-                R"({"inlineData":{"mimeType":"image/png","data":"iVBORw0KGgo="}},{"text":"What?"},)"            // 5
-                R"({"inlineData":{"mimeType":"application/pdf","data":"AAAA"}}]},)"
-                R"({"role":"model","parts":[{"functionCall":{"name":"zoom","args":{"x": 1}}}]},)"              // 8
-                R"({"role":"user","parts":[{"functionResponse":{"name":"zoom","response":{"r":2}}}]}],)"        // 7
-                R"("generationConfig":{"maxOutputTokens":50,"candidateCount":2}})",
-                8 + 5 + 8 + 7, 1);
+  const std::string body =
+      R"({"systemInstruction":{"parts":[{"text":"Be kind."}]},"contents":[)"                     // 8
+      R"({"role":"user","parts":[{"text":"What?"},{"inlineData":{"mimeType":"image/png","data":"iVBORw0="}},)"  // 5
+      R"({"fileData":{"mimeType":"application/pdf","fileUri":"files/1"}}]},)"
+      R"({"role":"model","parts":[{"functionCall":{"name":"f","args":{"a":1}}}]},)"              // 7
+      R"({"role":"user","parts":[{"functionResponse":{"name":"f","response":{"b":2}}}]}],)"      // 7
+      R"("generationConfig":{"maxOutputTokens":9,"candidateCount":2}})";
+  assert_prompt(body, 27, 1);
+  assert_int_equal(read(body).output_tokens_max(), 9);
+  assert_int_equal(read(body).choices(), 2);
+  assert_int_not_equal(prefix(body), 0);
+  std::string other = body;
+  other.replace(other.find("What?"), 5, "Who??");
+  assert_int_not_equal(prefix(body), prefix(other));
+  other = body;
+  other.replace(other.find("\"b\":2"), 5, "\"b\":3");
+  assert_int_equal(prefix(body), prefix(other));
   assert_prompt(R"({"content":{"parts":[{"text":"abc"}]}})", 3, 0);
   assert_prompt(R"({"requests":[{"model":"models/m","content":{"parts":[{"text":"abc"}]}},)"
                 R"({"content":{"parts":[{"text":"de"}]}}]})", 5, 0);
-  OpenAiRequest request;
-  assert_true(request.feed(R"({"generationConfig":{"candidateCount":2,"maxOutputTokens":50}})"));
-  assert_int_equal(request.output_tokens_max(), 50);
-  assert_int_equal(request.choices(), 2);
 }
 
 void what_is_null_empty_or_of_another_type_counts_nothing(void**) {

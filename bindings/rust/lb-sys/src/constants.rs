@@ -118,5 +118,25 @@ pub const LB_NEXT_STOP: u32 = 0;
 /// Pick again, with this target among the tried.
 pub const LB_NEXT_ELSEWHERE: u32 = 1;
 
+/// Chat completions.
+pub const LB_DIALECT_OPENAI: u32 = 1;
+/// OpenAI's responses.
+pub const LB_DIALECT_RESPONSES: u32 = 2;
+/// Messages.
+pub const LB_DIALECT_ANTHROPIC: u32 = 3;
+/// generateContent and streamGenerateContent.
+pub const LB_DIALECT_GEMINI: u32 = 4;
+
+/// A stream is asked for. Of Gemini's requests the path says so, of others the body.
+pub const LB_TRANSLATE_STREAM: u32 = 1;
+/// Usage in a stream is asked for: OpenAI's stream_options.include_usage.
+pub const LB_TRANSLATE_USAGE: u32 = 2;
+/// The target is OpenAI-style and knows max_tokens only.
+pub const LB_TRANSLATE_MAX_TOKENS: u32 = 4;
+/// The target is OpenAI-style and wants to see again what it thought.
+pub const LB_TRANSLATE_THINKING_BACK: u32 = 8;
+/// The target is a Claude model that thinks by a budget of tokens.
+pub const LB_TRANSLATE_THINKING_BUDGET: u32 = 16;
+
 pub const LB_ABI: u32 = 1;
 pub const LB_VERSION_NUMBER: u32 = 256;

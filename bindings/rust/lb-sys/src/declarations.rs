@@ -32,6 +32,11 @@ pub struct lb_queue([u8; 0]);
 #[derive(Debug)]
 pub struct lb_balancer([u8; 0]);
 
+/// Only ever behind a pointer.
+#[repr(C)]
+#[derive(Debug)]
+pub struct lb_translation([u8; 0]);
+
 /// As `lb.h` has it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +44,7 @@ pub struct lb_error {
     /// Set it before the call.
     pub struct_size: u32,
     pub status: lb_status,
-    /// JSON pointer into the configuration, or "".
+    /// JSON pointer into the configuration; of lb_translate_request "messages.3.content"; or "".
     pub r#where: [c_char; 120],
     /// One sentence, always ends in NUL.
     pub message: [c_char; 384],
@@ -330,6 +335,66 @@ impl Default for lb_next {
     }
 }
 
+/// As `lb.h` has it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct lb_translate_options {
+    pub struct_size: u32,
+    /// LB_TRANSLATE_*
+    pub flags: u32,
+    /// Of a request: as the target calls it; empty: as the request does. Of an answer: as the
+    pub model: *const c_char,
+    /// caller called it; empty: as the answer does.
+    pub model_len: usize,
+    /// Of an answer: its id, without the prefix of a dialect, where it has none of `to`.
+    pub id: *const c_char,
+    /// Empty: as the answer has it.
+    pub id_len: usize,
+    /// Of an answer: Unix time, where it does not say.
+    pub created_s: u64,
+    /// Tokens, for Anthropic, which has to be told, where the caller did not; 0: 4096.
+    pub output_max: u64,
+}
+
+impl Default for lb_translate_options {
+    fn default() -> Self {
+        // SAFETY: zero is a number, no pointer, and a function that is missing.
+        unsafe { std::mem::zeroed() }
+    }
+}
+
+/// `path`, `model` and `lost` end in NUL and live as long as `body`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct lb_translated {
+    pub struct_size: u32,
+    /// Of a request: LB_TRANSLATE_STREAM and LB_TRANSLATE_USAGE, as its answer needs them.
+    pub flags: u32,
+    /// Free with lb_free; NULL after an error.
+    pub body: *mut c_char,
+    pub body_len: usize,
+    /// Of a request: where to POST it, behind a base URL that ends as in lb_pick.url; or "".
+    pub path: *const c_char,
+    /// Of a request: as it calls the model; "" of Gemini's, whose path does.
+    pub model: *const c_char,
+    /// What could not be said: "seed, logit_bias", in the words of `from`; or "".
+    pub lost: *const c_char,
+    /// LB_KNOWN_TOKENS_*: which of these an answer says.
+    pub known: u32,
+    /// Events of a stream that were no JSON.
+    pub left_out: u32,
+    pub tokens_in: u64,
+    pub tokens_out: u64,
+    pub tokens_cached: u64,
+}
+
+impl Default for lb_translated {
+    fn default() -> Self {
+        // SAFETY: zero is a number, no pointer, and a function that is missing.
+        unsafe { std::mem::zeroed() }
+    }
+}
+
 extern "C" {
     /// \[any]\[cb] LB_ABI of the library that was linked.
     pub fn lb_abi() -> u32;
@@ -432,6 +497,25 @@ extern "C" {
     pub fn lb_balancer_mark(balancer: *mut lb_balancer, name: *const c_char, name_len: usize, model: *const c_char, model_len: usize, ms: u64, now_ns: u64, err: *mut lb_error) -> lb_status;
     /// \[one]\[cb] Frees it with its open picks. NULL is fine.
     pub fn lb_balancer_free(balancer: *mut lb_balancer);
+    /// \[any]\[cb] LB_INVALID with a place: it is no request of `from`, or asks for what `to` cannot do;
+    /// then the message says what to change.
+    pub fn lb_translate_request(from: u32, to: u32, body: *const c_void, body_len: usize, options: *const lb_translate_options, out: *mut lb_translated, err: *mut lb_error) -> lb_status;
+    /// \[any]\[cb] A whole answer that is a success. LB_PROTOCOL: it is none of `from`.
+    pub fn lb_translate_answer(from: u32, to: u32, body: *const c_void, body_len: usize, options: *const lb_translate_options, out: *mut lb_translated, err: *mut lb_error) -> lb_status;
+    /// \[any]\[cb] An answer that is an error, whatever its body is; its HTTP status stays.
+    pub fn lb_translate_error(from: u32, to: u32, http_status: u32, body: *const c_void, body_len: usize, out: *mut lb_translated, err: *mut lb_error) -> lb_status;
+    /// \[any]\[cb] Begins one; `options` as for lb_translate_answer, and LB_TRANSLATE_USAGE.
+    pub fn lb_translate_open(from: u32, to: u32, options: *const lb_translate_options, out: *mut *mut lb_translation, err: *mut lb_error) -> lb_status;
+    /// \[one]\[cb] The next bytes of the answer, cut anywhere. `out` is what can be said by now, in whole
+    /// events, lent until the stream is called again. Allocates nothing once its buffers have grown.
+    /// LB_TOO_LARGE: an event of more than 16 MiB. LB_GONE: it has ended.
+    pub fn lb_translate_feed(stream: *mut lb_translation, bytes: *const c_void, len: usize, out: *mut *const c_char, out_len: *mut usize) -> lb_status;
+    /// \[one]\[cb] The answer is at its end: out->body is what was still owed. LB_OK: it was whole.
+    /// LB_BROKEN: it was cut, and what was written has no end either. LB_UPSTREAM: it said that it failed,
+    /// and so does what was written. `out` is filled in for all three. LB_GONE: it has ended before.
+    pub fn lb_translate_end(stream: *mut lb_translation, out: *mut lb_translated) -> lb_status;
+    /// \[one]\[cb] NULL is fine.
+    pub fn lb_translate_free(stream: *mut lb_translation);
     /// \[any]\[cb] Frees what a function here said to free. NULL is fine.
     pub fn lb_free(ptr: *mut c_void);
 }
@@ -449,6 +533,8 @@ crate::header_test::structs! {
     lb_pick { struct_size: u32, target: u32, pick: u64, wait_ns: u64, deployment: *const c_char, url: *const c_char, key: *const c_char, model: *const c_char, again: u32, reserved: u32, }
     lb_outcome { struct_size: u32, kind: u32, http_status: u32, known: u32, head: *const c_char, head_len: usize, body: *const c_char, body_len: usize, tokens_in: u64, tokens_out: u64, tokens_cached: u64, first_content_ns: u64, delivered: u32, reserved: u32, }
     lb_next { struct_size: u32, kind: u32, out_ns: u64, }
+    lb_translate_options { struct_size: u32, flags: u32, model: *const c_char, model_len: usize, id: *const c_char, id_len: usize, created_s: u64, output_max: u64, }
+    lb_translated { struct_size: u32, flags: u32, body: *mut c_char, body_len: usize, path: *const c_char, model: *const c_char, lost: *const c_char, known: u32, left_out: u32, tokens_in: u64, tokens_out: u64, tokens_cached: u64, }
 }
 
 #[cfg(test)]
@@ -489,5 +575,12 @@ crate::header_test::functions! {
     fn lb_balancer_stats(balancer: *mut lb_balancer, now_ns: u64, len: *mut usize) -> *mut c_char;
     fn lb_balancer_mark(balancer: *mut lb_balancer, name: *const c_char, name_len: usize, model: *const c_char, model_len: usize, ms: u64, now_ns: u64, err: *mut lb_error) -> lb_status;
     fn lb_balancer_free(balancer: *mut lb_balancer);
+    fn lb_translate_request(from: u32, to: u32, body: *const c_void, body_len: usize, options: *const lb_translate_options, out: *mut lb_translated, err: *mut lb_error) -> lb_status;
+    fn lb_translate_answer(from: u32, to: u32, body: *const c_void, body_len: usize, options: *const lb_translate_options, out: *mut lb_translated, err: *mut lb_error) -> lb_status;
+    fn lb_translate_error(from: u32, to: u32, http_status: u32, body: *const c_void, body_len: usize, out: *mut lb_translated, err: *mut lb_error) -> lb_status;
+    fn lb_translate_open(from: u32, to: u32, options: *const lb_translate_options, out: *mut *mut lb_translation, err: *mut lb_error) -> lb_status;
+    fn lb_translate_feed(stream: *mut lb_translation, bytes: *const c_void, len: usize, out: *mut *const c_char, out_len: *mut usize) -> lb_status;
+    fn lb_translate_end(stream: *mut lb_translation, out: *mut lb_translated) -> lb_status;
+    fn lb_translate_free(stream: *mut lb_translation);
     fn lb_free(ptr: *mut c_void);
 }
