@@ -154,6 +154,14 @@ ErrorClass classify_success(const JsonScan& scan, ErrorClass named) {
   return ErrorClass::server;
 }
 
+// In the words of OpenAI, vLLM and Mistral; Anthropic, of the input and with the output; Gemini; llama.cpp.
+bool says_too_long(std::string_view message) {
+  for (std::string_view words : {"maximum context length", "prompt is too long", "exceed context limit",
+                                 "exceeds the maximum number of tokens", "exceeds the available context size"})
+    if (contains(message, words)) return true;
+  return false;
+}
+
 ErrorClass classify(uint16_t status, const JsonScan& scan, std::string_view message) {
   ErrorClass named = named_class(scan);
   if (status < 400) return classify_success(scan, named);
@@ -161,8 +169,7 @@ ErrorClass classify(uint16_t status, const JsonScan& scan, std::string_view mess
   if (by_status == ErrorClass::rate_limit) return named == ErrorClass::billing ? named : by_status;
   if (by_status != ErrorClass::bad_request) return by_status;
   if (contains(message, "credit balance")) return ErrorClass::billing;
-  if (contains(message, "maximum context length") || contains(message, "prompt is too long"))
-    return ErrorClass::context_length;
+  if (says_too_long(message)) return ErrorClass::context_length;
   bool says_more = named == ErrorClass::context_length || named == ErrorClass::content_filter ||
                    named == ErrorClass::auth || named == ErrorClass::billing;
   return says_more ? named : by_status;

@@ -176,7 +176,10 @@ std::optional<Error> Reader::tools(Raw list) {
       if (tool.name.empty()) return invalid("tools." + std::to_string(index) + ".name", "is missing");
       tool.description = at.value()["description"].inner();
       if (at.value()["input_schema"].is_object()) tool.schema = at.value()["input_schema"];
-      if (Raw strict = at.value()["strict"]; strict.is_true() || strict.is_false()) tool.strict = strict.is_true();
+      Raw strict = at.value()["strict"];
+      bool fits = strict.is_true() && fits_strict(tool.schema);
+      if (fits || strict.is_false()) tool.strict = fits;
+      if (strict.is_true() && !fits) request_.lost.add(field_name(Dialect::anthropic, Field::strict));
       tool.cache_control = at.value()["cache_control"];
     }
     request_.tools.push_back(std::move(tool));
@@ -214,7 +217,7 @@ void Reader::output(Raw config, Raw older) {
   if (format["type"].inner() != "json_schema") return;
   request_.format.kind = Format::Kind::schema;
   request_.format.schema = format["schema"];
-  request_.format.strict = true;  // It knows no other.
+  if (fits_strict(request_.format.schema)) request_.format.strict = true;  // It knows no other.
 }
 
 void Reader::metadata(Raw value) {

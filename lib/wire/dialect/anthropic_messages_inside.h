@@ -41,4 +41,7 @@ std::string_view anthropic_error_type(ErrorClass what);
 
 void append_anthropic_id(std::string& out, Inner id, const WriteAnswer& how);
 
+// What Anthropic takes of a JSON Schema to which it holds itself: objects are closed, bounds are left out (`lost`).
+std::string narrowed_schema(Raw schema, bool& lost);
+
 }  // namespace lb

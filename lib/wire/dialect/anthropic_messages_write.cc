@@ -50,6 +50,8 @@ class Writer {
   void tools();
   void tool_choice();
   void thinking();
+  void schema(Raw schema, Field of);
+  void input_schema(const Tool& tool);
   void sampling();
   void drop();
   std::optional<Error> content(const std::vector<const Part*>& parts, bool last);
@@ -363,12 +365,38 @@ void Writer::tools() {
       continue;
     }
     if (some && std::find(names.begin(), names.end(), tool.name) == names.end()) continue;
-    json_.begin_object().inner("name", tool.name).given("description", tool.description).key("input_schema");
-    json_.raw(tool.schema.present() ? tool.schema.text() : R"({"type":"object","properties":{}})");
+    json_.begin_object().inner("name", tool.name).given("description", tool.description);
+    input_schema(tool);
     if (tool.strict == true || (tool.strict && own())) json_.boolean("strict", *tool.strict);
     json_.given("cache_control", tool.cache_control).end_object();
   }
   json_.end_array();
+}
+
+// Of what is held to its schema.
+void Writer::schema(Raw schema, Field of) {
+  json_.key(of == Field::strict ? "input_schema" : "schema");
+  if (own()) {
+    json_.raw(schema);
+    return;
+  }
+  bool lost = false;
+  json_.raw(narrowed_schema(schema, lost));
+  if (lost) lose(of);
+}
+
+void Writer::input_schema(const Tool& tool) {
+  if (tool.schema.present() && tool.schema["type"].present() && tool.strict == true)
+    return schema(tool.schema, Field::strict);
+  json_.key("input_schema");
+  if (!tool.schema.present()) {
+    json_.raw(R"({"type":"object","properties":{}})");
+  } else if (tool.schema["type"].present() || own()) {
+    json_.raw(tool.schema);
+  } else {  // The API wants the type, which for others goes without saying.
+    std::string_view members = tool.schema.text().substr(1);
+    json_.raw((tool.schema.size() > 0 ? R"({"type":"object",)" : R"({"type":"object")") + std::string(members));
+  }
 }
 
 void Writer::tool_choice() {
@@ -404,7 +432,8 @@ void Writer::thinking() {
   json_.key("output_config").begin_object();
   if (effort) json_.inner("effort", effort_name(effort_));
   if (schema) {
-    json_.key("format").begin_object().inner("type", "json_schema").given("schema", request_.format.schema);
+    json_.key("format").begin_object().inner("type", "json_schema");
+    if (request_.format.schema.given()) this->schema(request_.format.schema, Field::format);
     json_.end_object();
   }
   json_.end_object();

@@ -115,6 +115,27 @@ Reasoning::Effort effort_for(int64_t budget) {
   return Effort::high;
 }
 
+namespace {
+
+constexpr size_t kSchemaDepthMax = 64;  // As gemini_content_inside.h; what is deeper does not fit.
+
+bool fits_strict(Raw schema, size_t depth) {
+  if (!schema.is_object()) return true;
+  if (depth == kSchemaDepthMax) return false;
+  Raw properties = schema["properties"];
+  bool object = properties.is_object() || schema["type"].inner() == "object";
+  if (object && (!schema["additionalProperties"].is_false() || schema["required"].size() < properties.size()))
+    return false;
+  for (std::string_view lists : {"properties", "$defs", "definitions", "anyOf"})
+    for (RawWalk at = schema[lists].walk(); at.next();)
+      if (!fits_strict(at.value(), depth + 1)) return false;
+  return fits_strict(schema["items"], depth + 1);
+}
+
+}  // namespace
+
+bool fits_strict(Raw schema) { return fits_strict(schema, 0); }
+
 std::string_view lack(const Part& part) {
   switch (part.kind) {
     case Part::Kind::image:
@@ -151,6 +172,7 @@ Source source_of_url(Inner url) {
   if (comma == url.npos || !head.ends_with(";base64")) return source;
   source.kind = Source::Kind::base64;
   source.media_type = split_off(head, ';');
+  if (iequals(source.media_type, "image/jpg")) source.media_type = "image/jpeg";  // The others know no "jpg".
   source.data = url.substr(comma + 1);
   return source;
 }

@@ -53,6 +53,10 @@ Reasoning::Effort effort_of(std::string_view name);
 int64_t budget_of(Reasoning::Effort effort);
 Reasoning::Effort effort_for(int64_t budget);
 
+// Whether OpenAI takes a schema as a strict one: there each object is closed and requires all its properties
+// (platform.openai.com, "Structured outputs"), elsewhere some may be left out.
+bool fits_strict(Raw schema);
+
 // What a part lacks that no dialect can do without, as a message: a call its name, an image its data. "" if nothing.
 std::string_view lack(const Part& part);
 

@@ -20,18 +20,15 @@ struct FollowedAnswer::State final : DeltaSink {
       case Delta::Kind::text:
       case Delta::Kind::refusal:
       case Delta::Kind::tool:
-      case Delta::Kind::input: sign = Sign::content; break;
-      case Delta::Kind::stop:
-        sign = Sign::content;
-        stopped = true;
-        break;
+      case Delta::Kind::input:
+      case Delta::Kind::stop: sign = Sign::content; break;
       case Delta::Kind::error:
         sign = Sign::error;
         failed = true;
         break;
       case Delta::Kind::begin:
       case Delta::Kind::usage: tokens.take(delta.usage); break;
-      case Delta::Kind::end: stopped = true; break;
+      case Delta::Kind::end:
       case Delta::Kind::thinking:
       case Delta::Kind::signature:
       case Delta::Kind::redacted:
@@ -47,7 +44,7 @@ struct FollowedAnswer::State final : DeltaSink {
   Sign sign = Sign::life;
   Tokens tokens;
   Usage usage;
-  bool stopped = false, failed = false;
+  bool whole = false, failed = false;
   uint32_t malformed = 0;
   std::string error_text;
 };
@@ -61,6 +58,7 @@ OpenAiAnswer::Sign FollowedAnswer::event(const SseEvent& event) {
   state_->sign = Sign::life;
   if (event.comment) return Sign::life;
   if (!state_->reader->event(event, *state_)) state_->malformed++;
+  if (!state_->failed) state_->whole = state_->reader->end(*state_);  // A reason to stop is told then.
   state_->take_usage();
   if (state_->sign == Sign::error) state_->error_text = event.data;
   return state_->sign;
@@ -87,7 +85,7 @@ OpenAiAnswer::Sign FollowedAnswer::bytes(std::string_view bytes) {
 }
 
 bool FollowedAnswer::finished() const {
-  return state_->form == Form::json ? state_->scan.complete() && state_->scan.is_object() : state_->stopped;
+  return state_->form == Form::json ? state_->scan.complete() && state_->scan.is_object() : state_->whole;
 }
 bool FollowedAnswer::failed() const { return state_->failed; }
 std::string FollowedAnswer::error_text() const { return state_->error_text; }

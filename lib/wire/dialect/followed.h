@@ -1,5 +1,6 @@
 // Follows an answer of status 200 by the reader of its dialect's streams: for dialects that need no reader of their own
-// to be passed through. The same questions as OpenAiAnswer's.
+// to be passed through. Their reader may be asked after each event whether that was the end, as Gemini's. The same
+// questions as OpenAiAnswer's.
 #pragma once
 
 #include <memory>

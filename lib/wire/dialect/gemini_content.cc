@@ -52,6 +52,10 @@ Stop stop_of(std::string_view reason) {
   return Stop::end;  // Malformed calls, and what is not known: the model has ended, in whatever way.
 }
 
+bool is_malformed(std::string_view reason) {
+  return reason == "MALFORMED_FUNCTION_CALL" || reason == "UNEXPECTED_TOOL_CALL" || reason == "TOO_MANY_TOOL_CALLS";
+}
+
 std::string_view finish_reason(Stop stop) {
   switch (stop) {
     case Stop::absent:

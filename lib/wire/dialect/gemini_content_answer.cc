@@ -26,6 +26,7 @@ void read_candidate(Raw from, Choice& choice, Reply& reply, Store& store) {
       }
     } else if (named(at.key(), "finishReason")) {
       choice.stop = stop_of(value.inner());
+      if (is_malformed(value.inner())) reply.lost.add("candidates.finishReason");
     } else if (named(at.key(), "citationMetadata") || named(at.key(), "groundingMetadata")) {
       if (value.given()) reply.lost.add("candidates." + std::string(at.key()));
     }

@@ -40,6 +40,8 @@ std::string_view rpc_status(uint32_t status);
 void append_error(std::string& out, uint32_t status, Inner message);
 
 Stop stop_of(std::string_view finish_reason);
+// The model has called in a way that it must not; nothing of that is in the answer, and others have no word for it.
+bool is_malformed(std::string_view finish_reason);
 std::string_view finish_reason(Stop stop);
 Tokens read_usage(Raw usage);
 // {"promptTokenCount":...}

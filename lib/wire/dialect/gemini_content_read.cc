@@ -228,6 +228,8 @@ class Reading {
     else if (mode == "AUTO" || mode == "VALIDATED")
       choice.kind = ToolChoice::Kind::automatic;
     if (mode == "VALIDATED") lose("toolConfig.functionCallingConfig.mode");
+    if (member(config, "streamFunctionCallArguments").is_true())
+      lose("toolConfig.functionCallingConfig.streamFunctionCallArguments");
     for (RawWalk at = from.walk(); at.next();)
       if (!named(at.key(), "functionCallingConfig")) lose("toolConfig." + std::string(at.key()));
   }

@@ -59,7 +59,12 @@ class Reader final : public StreamReader {
   bool end(DeltaSink& to) override {
     if (choices_.empty()) return false;
     for (const State& state : choices_)
-      if (state.begun && !state.stopped) return false;
+      if (state.begun && state.stop == Stop::absent) return false;
+    for (uint32_t i = 0; i < choices_.size(); i++) {
+      const State& state = choices_[i];
+      bool called = state.calls > 0 && state.stop != Stop::length && state.stop != Stop::filter;
+      if (state.begun) to.on({.kind = Delta::Kind::stop, .choice = i, .stop = called ? Stop::tools : state.stop});
+    }
     to.on({.kind = Delta::Kind::end});
     return true;
   }
@@ -67,7 +72,8 @@ class Reader final : public StreamReader {
  private:
   struct State {
     uint32_t calls = 0;
-    bool begun = false, stopped = false;
+    bool begun = false;
+    Stop stop = Stop::absent;
   };
   // As many candidates as an answer may have, with room; source: candidateCount is 8 at most (API reference).
   static constexpr size_t kChoicesMax = 64;
@@ -92,8 +98,8 @@ class Reader final : public StreamReader {
     for (RawWalk at = candidates.walk(); at.next();) candidate(at.value(), to);
     if (choices_.empty() && member(feedback, "blockReason").is_string()) {
       choices_.resize(1);
-      choices_[0].begun = choices_[0].stopped = true;
-      to.on({.kind = Delta::Kind::stop, .stop = Stop::filter});
+      choices_[0].begun = true;
+      choices_[0].stop = Stop::filter;
     }
     if (tokens.any()) to.on({.kind = Delta::Kind::usage, .usage = tokens});
   }
@@ -121,12 +127,10 @@ class Reader final : public StreamReader {
     auto choice = static_cast<uint32_t>(index);
     for (RawWalk at = member(content, "parts").walk(); at.next();) part(at.value(), choice, to);
     if (lost) to.on({.kind = Delta::Kind::lost, .text = "candidates.groundingMetadata"});
-    State& state = choices_[index];
-    if (!reason.is_string() || reason.inner() == "FINISH_REASON_UNSPECIFIED" || state.stopped) return;
-    state.stopped = true;
-    Stop stop = stop_of(reason.inner());
-    if (state.calls > 0 && stop != Stop::length && stop != Stop::filter) stop = Stop::tools;
-    to.on({.kind = Delta::Kind::stop, .choice = choice, .stop = stop});
+    // Older models say it in every chunk, so it is told when the stream is whole.
+    if (!reason.is_string() || reason.inner() == "FINISH_REASON_UNSPECIFIED") return;
+    choices_[index].stop = stop_of(reason.inner());
+    if (is_malformed(reason.inner())) to.on({.kind = Delta::Kind::lost, .text = "candidates.finishReason"});
   }
 
   void part(Raw from, uint32_t choice, DeltaSink& to) {

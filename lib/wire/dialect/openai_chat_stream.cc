@@ -29,6 +29,7 @@ class Reader final : public StreamReader {
   struct Choice {
     uint64_t upstream = 0;
     bool finished = false;
+    Stop stop = Stop::absent;
     std::vector<Call> calls;
   };
 
@@ -113,15 +114,11 @@ void Reader::choice(Raw value, DeltaSink& to) {
     found = &choices_.emplace_back();
     found->upstream = upstream;
   }
-  if (found->finished) return;
   if (change.is_object()) delta(change, *found, to);
   if (reason.inner().empty()) return;
-  announce_all(*found, to);
+  // Some say it in every chunk, so it is told when the stream is whole.
   found->finished = true;
-  Delta out{.kind = Kind::stop};
-  out.choice = number_of(*found);
-  out.stop = stop_of_finish_reason(reason);
-  to.on(out);
+  found->stop = stop_of_finish_reason(reason);
 }
 
 void Reader::delta(Raw delta, Choice& choice, DeltaSink& to) {
@@ -251,7 +248,13 @@ void Reader::fail(std::string_view data, DeltaSink& to) {
 
 void Reader::finish(DeltaSink& to) {
   begin({}, to);
-  for (Choice& choice : choices_) announce_all(choice, to);
+  for (Choice& choice : choices_) {
+    announce_all(choice, to);
+    Delta out{.kind = Kind::stop};
+    out.choice = number_of(choice);
+    out.stop = choice.stop;
+    if (choice.finished) to.on(out);
+  }
   ended_ = true;
   to.on(Delta{.kind = Kind::end});
 }

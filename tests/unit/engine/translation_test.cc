@@ -207,6 +207,21 @@ void a_model_in_the_path(void**) {
   assert_string_equal(same.body.c_str(), event.c_str());
 }
 
+// A stream that is passed through is whole when every candidate has ended.
+void a_candidate_that_has_not_ended(void**) {
+  const std::string both = R"(data: {"candidates":[{"content":{"parts":[{"text":"x"}]},"finishReason":"STOP"},)"
+                           R"({"content":{"parts":[{"text":"y"}]},"index":1}]})" "\n\n";
+  const std::string last = R"(data: {"candidates":[{"finishReason":"STOP","index":1}]})" "\n\n";
+  for (bool whole : {false, true}) {
+    Rig rig(1);
+    rig.config->deployments[0].api = Api::gemini;
+    rig.start(asked(rig, R"({"contents":[]})", "/v1beta/models/m:streamGenerateContent?alt=sse"));
+    rig.up(1);
+    rig.says(1, kStreamHead + chunk(both) + (whole ? chunk(last) : "") + "0\r\n\r\n");
+    rig.expect_done(whole ? Status::OK : Status::BROKEN, 200);
+  }
+}
+
 // Embeddings have no counterpart at those who have none.
 void other_operations_are_refused(void**) {
   Rig rig;
@@ -233,6 +248,7 @@ int main() {
       cmocka_unit_test(what_cannot_be_said_goes_to_who_understands),
       cmocka_unit_test(a_request_that_is_none_is_refused),
       cmocka_unit_test(a_model_in_the_path),
+      cmocka_unit_test(a_candidate_that_has_not_ended),
       cmocka_unit_test(other_operations_are_refused),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);

@@ -124,6 +124,12 @@ void each_error_has_its_class(void**) {
       {400, R"({"error":{"message":"This model's maximum context length is 8192 tokens."}})",
           ErrorClass::context_length},
       {400, R"({"error":{"message":"prompt is too long: 210000 tokens"}})", ErrorClass::context_length},
+      {400, R"({"error":{"message":"input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000"}})",
+          ErrorClass::context_length},
+      {400, R"([{"error":{"code":400,"message":"The input token count (9) exceeds the maximum number of tokens",)"
+            R"("status":"INVALID_ARGUMENT"}}])", ErrorClass::context_length},
+      {400, R"({"error":{"code":400,"message":"the request exceeds the available context size, try increasing it"}})",
+          ErrorClass::context_length},
       {400, R"({"error":{"code":"content_filter","innererror":{}}})", ErrorClass::content_filter},
       {400, R"({"error":{"code":"content_policy_violation"}})", ErrorClass::content_filter},
       {400, R"({"error":{"message":"Your credit balance is too low"}})", ErrorClass::billing},
