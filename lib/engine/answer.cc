@@ -360,8 +360,10 @@ void Call::commit() {
   context_.text.append("\r\nx-lb-attempts: ").append(std::to_string(attempts_));
   context_.text.append("\r\nx-lb-request-id: ").append(request_id_).append("\r\n");
   if (hedged_ && attempt_.serial) context_.text.append("x-lb-hedged: ").append(attempt_.hedge ? "won\r\n" : "lost\r\n");
-  if (attempt_.translated && !translation_->losses().empty())
+  if (attempt_.translated && !translation_->losses().empty()) {
     context_.text.append("x-lb-lossy: ").append(translation_->losses().text()).append("\r\n");
+    trace_losses(translation_->losses());
+  }
   if (!counted_.empty()) context_.text.append("x-lb-token-count: ").append(counted_).append("\r\n");
   if (!trace_.empty()) context_.text.append("x-lb-trace: ").append(trace_).append("]\r\n");
   event.data = Chunk::copy(context_.text);
@@ -484,6 +486,7 @@ void Call::finish_answer() {
     if (!answer.finished() || !whole)
       return broken(Status::BROKEN, "the answer ended without its terminal marker");
     hold_rewritten();
+    if (attempt_.stream) trace_losses(attempt_.stream->losses());
     if (events_ && array()) held_.push(Chunk::copy(GeminiArray::kEnd));
     // Its head has gone out as a success: the route commits by the head.
     if (answer.failed()) return broken(Status::BROKEN, "the upstream reported an error within a success");

@@ -368,7 +368,7 @@ void Call::on_sent(Link& link) {
   check_room();
   if (phase_ != Phase::sending) return;
   if (attempt_.request_done && link.pending == 0)
-    set_phase(Phase::head, context_.now + deployment().timeouts.head);
+    set_phase(Phase::head, context_.now + head_timeout());
   else if (link.pending > 0 && phase_due_ == Instant::never())
     set_phase(phase_, context_.now + deployment().timeouts.idle);
   else if (link.pending == 0)

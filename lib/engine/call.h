@@ -139,6 +139,7 @@ class Call {
   policy::Prompt prompt() const;
   bool again_after_pause();
   void add_trace(const policy::Ask& ask, const policy::Decision& decision);
+  void trace_losses(const Losses& losses);
   void dispatch();
   void wait(const policy::Decision& decision);
   void give_up(Status why);
@@ -169,6 +170,7 @@ class Call {
   void count();
   void count_failed();
   void count_here();
+  Duration head_timeout();
 
   // attempt.cc
   enum class Start : uint8_t {

@@ -1,5 +1,7 @@
 // How many tokens a request would be: asked of the first deployment that can say, else counted here. Asking changes
 // nothing of a deployment's health, and takes nothing of its limits.
+#include <algorithm>
+
 #include "engine/call.h"
 #include "wire/dialect/count_tokens.h"
 #include "wire/dialect/tokens.h"
@@ -12,6 +14,8 @@ namespace {
 // (reference/systems.md §5.2, token_counting).
 constexpr uint32_t kFailuresMax = 2;
 constexpr Duration kOut = Duration::from_s(300);
+// As the same program's example has it: nobody waits long for a number.
+constexpr Duration kHeadMax = Duration::from_s(10);
 
 }  // namespace
 
@@ -26,6 +30,11 @@ void Call::count() {
     }
   }
   count_here();
+}
+
+Duration Call::head_timeout() {
+  Duration own = deployment().timeouts.head;
+  return counting() ? std::min(own, kHeadMax) : own;
 }
 
 // Whatever the reason: the caller is not kept waiting for a number.

@@ -195,6 +195,12 @@ void Call::add_trace(const policy::Ask& asked, const policy::Decision& decision)
   trace_ += print_decision(context_.fleet, *world_, route_index_, asked, decision, context_.now);
 }
 
+// What a translation could not carry: of the answer's head on, which says it too, and of what came behind it.
+void Call::trace_losses(const Losses& losses) {
+  if (trace_.empty() || trace_.size() > kTraceMax || losses.empty()) return;
+  trace_.append(",{\"lost\":").append(json_quote(losses.text())).append("}");
+}
+
 // All targets have been tried, or none may take the call and it may not wait for one. Where the route has them tried
 // again: after a pause, and all of them.
 bool Call::again_after_pause() {

@@ -193,6 +193,20 @@ void tokens_are_counted_here_where_nobody_can(void**) {
   bad.expect_done(Status::INVALID, 400);
 }
 
+// However long the deployment may take for other calls.
+void nobody_waits_long_for_a_count(void**) {
+  Rig rig(1);
+  use(rig, Api::anthropic);
+  rig.config->deployments[0].timeouts.head = Duration::from_s(300);
+  rig.start(asked(rig, "/v1/messages/count_tokens", kCount));
+  rig.up(1);
+  rig.pass(Duration::from_s(9));
+  rig.expect_open();
+  rig.pass(Duration::from_s(2));
+  rig.expect_done(Status::OK, 200);
+  assert_true(has(rig.head, "x-lb-token-count: estimate\r\n"));
+}
+
 // Scenario 17 of reference/systems.md §11: upstream first; two failures, and it is not asked for 300 s.
 void a_deployment_that_cannot_count_is_left_alone(void**) {
   Rig rig(1);
@@ -398,6 +412,7 @@ int main() {
       cmocka_unit_test(tokens_are_counted_upstream),
       cmocka_unit_test(a_count_passes),
       cmocka_unit_test(tokens_are_counted_here_where_nobody_can),
+      cmocka_unit_test(nobody_waits_long_for_a_count),
       cmocka_unit_test(a_deployment_that_cannot_count_is_left_alone),
       cmocka_unit_test(azure_paths),
       cmocka_unit_test(a_model_in_an_azure_path_goes_into_the_body),

@@ -42,6 +42,26 @@ void a_request_goes_in_the_targets_dialect(void**) {
   assert_int_equal(*rig.detail.usage.input, 3);
 }
 
+// What is lost is named in the trace as well; what is lost in a stream only there, for its head is gone.
+void losses_are_traced(void**) {
+  Rig rig;
+  CallSpec call = asked(rig);
+  call.head.add("x-lb-trace", "1");
+  rig.start(std::move(call));
+  rig.up(1);
+  rig.says(1, good("yes"));
+  assert_true(has(rig.head, R"(,{"lost":"top_k"}])"));
+  Rig stream;
+  call = asked(stream, R"({"model":"m","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"hi"}]})");
+  call.head.add("x-lb-trace", "1");
+  stream.start(std::move(call));
+  stream.up(1);
+  std::string more = event(R"({"choices":[{"index":0,"delta":{"content":"x"},"logprobs":{"content":[]}}]})");
+  stream.says(1, kStreamHead + chunk(delta("a") + more + finish()) + "0\r\n\r\n");
+  stream.expect_done(Status::OK, 200);
+  if (!has(stream.detail.trace, R"({"lost":")")) fail_msg("%s", stream.detail.trace.c_str());
+}
+
 // A part of the body at a time, and the model first: nothing can be sent before all of it is here.
 void the_whole_request_is_awaited(void**) {
   Rig rig;
@@ -238,6 +258,7 @@ int main() {
   using namespace lb::test;
   const CMUnitTest tests[] = {
       cmocka_unit_test(a_request_goes_in_the_targets_dialect),
+      cmocka_unit_test(losses_are_traced),
       cmocka_unit_test(the_whole_request_is_awaited),
       cmocka_unit_test(a_stream_is_translated_wherever_it_is_cut),
       cmocka_unit_test(single_events_are_the_callers),
