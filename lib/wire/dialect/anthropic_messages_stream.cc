@@ -147,14 +147,7 @@ void Reader::message_delta(Raw delta, Raw usage, DeltaSink& to) {
 
 void Reader::fail(std::string_view data, DeltaSink& to) {
   failed_ = true;
-  Head head;
-  head.status = 200;
-  ErrorFacts facts = openai_error(head, data, 0);
-  std::string message = encode_inner(facts.message);
-  Delta out{.kind = Kind::error};
-  out.text = message;
-  out.error = facts.what;
-  to.on(out);
+  tell_error(data, to);
 }
 
 }  // namespace

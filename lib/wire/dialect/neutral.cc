@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "wire/escape.h"
+#include "wire/openai.h"
+
 namespace lb {
 
 namespace {
@@ -98,6 +101,17 @@ std::vector<MergedTurn> merged_turns(const Request& request) {
       std::stable_partition(turn.parts.begin(), turn.parts.end(),
                             [](const Part* part) { return part->kind == Part::Kind::tool_result; });
   return out;
+}
+
+void tell_error(std::string_view data, DeltaSink& to) {
+  Head head;
+  head.status = 200;
+  ErrorFacts facts = openai_error(head, data, 0);
+  std::string message = encode_inner(facts.message);
+  Delta out{.kind = Delta::Kind::error};
+  out.text = message;
+  out.error = facts.what;
+  to.on(out);
 }
 
 }  // namespace lb

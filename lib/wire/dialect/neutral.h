@@ -257,6 +257,9 @@ class DeltaSink {
   virtual void on(const Delta& delta) = 0;
 };
 
+// Tells of the error that an event with an `error` member is: its class, and its message.
+void tell_error(std::string_view data, DeltaSink& to);
+
 // Reads the events of one dialect's streams.
 class StreamReader {
  public:

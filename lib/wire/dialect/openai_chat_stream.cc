@@ -236,14 +236,7 @@ void Reader::announce_all(Choice& choice, DeltaSink& to) {
 
 void Reader::fail(std::string_view data, DeltaSink& to) {
   failed_ = true;
-  Head head;
-  head.status = 200;
-  ErrorFacts facts = openai_error(head, data, 0);
-  std::string message = encode_inner(facts.message);
-  Delta out{.kind = Kind::error};
-  out.text = message;
-  out.error = facts.what;
-  to.on(out);
+  tell_error(data, to);
 }
 
 void Reader::finish(DeltaSink& to) {
