@@ -1,13 +1,11 @@
 // lb_translate_*: what passes as it is, what options and structs do, and misuse. What becomes of what is
 // tests/vectors/wire, which runs through lb.h as well.
 #include <cstdlib>
-#include <new>
 
 #include "host.h"
+#include "unit/allocations.h"
 
 namespace {
-
-size_t allocations = 0;
 
 constexpr uint32_t kAll[] = {LB_DIALECT_OPENAI, LB_DIALECT_RESPONSES, LB_DIALECT_ANTHROPIC, LB_DIALECT_GEMINI};
 constexpr std::string_view kChat =
@@ -260,15 +258,6 @@ void structs_of_any_age(void**) {
 }
 
 }  // namespace
-
-void* operator new(size_t size) {
-  allocations++;
-  void* memory = std::malloc(size);
-  if (!memory) std::abort();
-  return memory;
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 int main() {
   const CMUnitTest tests[] = {

@@ -7,8 +7,9 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <new>
 #include <string>
+
+#include "unit/allocations.h"
 
 extern "C" {
 #include <cmocka.h>  // Last: its macros (fail) break the standard headers.
@@ -20,16 +21,6 @@ using Kind = Http1Parser::Kind;
 using Fault = Http1Parser::Fault;
 using Limits = Http1Parser::Limits;
 using Piece = Http1Parser::Piece;
-
-// How often memory was asked for: the path of a body must not.
-static size_t allocations = 0;
-
-void* operator new(size_t size) {
-  allocations++;
-  return std::malloc(size);
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace {
 

@@ -7,24 +7,12 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <new>
+
+#include "unit/allocations.h"
 
 extern "C" {
 #include <cmocka.h>  // Last: its macros (fail) break the standard headers.
 }
-
-namespace {
-size_t allocations = 0;
-}
-
-void* operator new(size_t size) {
-  allocations++;
-  void* memory = std::malloc(size);
-  if (!memory) std::abort();
-  return memory;
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace lb {
 namespace {
