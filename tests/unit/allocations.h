@@ -1,5 +1,5 @@
-// Counts what a program allocates by `new`, libraries included: for tests of what must not allocate. To be included once
-// in a program.
+// Counts what a program allocates by `new`, libraries included: for tests of what must not allocate. To be included
+// once in a program.
 #pragma once
 
 #include <cstddef>
