@@ -196,7 +196,13 @@ void Call::hold_array(std::string_view events) {
 }
 
 WriteAnswer Call::how_to_answer() const {
-  return translation_->how(model_, request_id_, context_.options.unix_time_s ? context_.options.unix_time_s() : 0);
+  WriteAnswer how;
+  how.model = model_;
+  how.id = request_id_;
+  int64_t now = context_.options.unix_time_s ? context_.options.unix_time_s() : 0;
+  how.created = static_cast<uint64_t>(std::max<int64_t>(now, 0));
+  how.stream_usage = translation_ && translation_->conversation().stream_usage;
+  return how;
 }
 
 // A whole success, in the caller's dialect. False: it is no answer of its own dialect, or only a part of what is asked.

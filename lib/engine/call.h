@@ -116,7 +116,7 @@ class Call {
     std::string served_by;
   };
 
-  // An answer that another attempt was preferred to: given out if nothing better comes.
+  // An answer that another attempt was preferred to, given out if nothing better comes; or one of our own.
   struct LastAnswer {
     Head head;
     uint16_t status = 0;

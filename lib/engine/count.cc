@@ -55,14 +55,13 @@ void Call::count_here() {
   uint64_t tokens = count_tokens(translation_->conversation(), ranks);
   counted_ = ranks ? "exact" : "estimate";
   served_by_ = "lb";
-  attempt_ = {};
-  attempt_.head.status = attempt_.status = 200;
-  attempt_.head.set("content-type", "application/json");
-  held_ = Chain(Chunk::copy(write_count_answer(translation_->caller(), tokens)));
-  attempt_.head.set("content-length", std::to_string(held_.bytes()));
-  events_ = false;
-  answer_ended_ = true;
-  commit();
+  std::string body = write_count_answer(translation_->caller(), tokens);
+  Head head;
+  head.status = 200;
+  head.set("content-type", "application/json");
+  head.set("content-length", std::to_string(body.size()));
+  last_ = LastAnswer{std::move(head), 200, Chain(Chunk::copy(body)), attempt_.target};
+  give_last();
 }
 
 }  // namespace lb

@@ -279,7 +279,8 @@ void Call::give_last() {
   held_ = std::move(last.body);
   events_ = false;
   answer_ended_ = true;
-  if (auto wait = shortest_wait(); wait && (last.status == 429 || last.status == 503)) {
+  bool limited = last.status == 429 || last.status == 503;
+  if (std::optional<Duration> wait = limited ? shortest_wait() : std::nullopt) {
     attempt_.head.set("retry-after", std::to_string((wait->ms_ceil() + 999) / 1000));
     attempt_.head.set("retry-after-ms", std::to_string(wait->ms_ceil()));
   }

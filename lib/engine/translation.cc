@@ -1,34 +1,11 @@
 #include "engine/translation.h"
 
 #include "base/text.h"
+#include "wire/dialect/anthropic_messages.h"
 #include "wire/dialect/count_tokens.h"
 #include "wire/escape.h"
 
 namespace lb {
-
-namespace {
-
-// Claude models before 4.6 know thinking by a budget of tokens only: claude-3-7-sonnet-..., claude-sonnet-4-20250514,
-// claude-haiku-4-5. Names of another form are taken for new ones (Anthropic's list of models).
-bool wants_budget(std::string_view model) {
-  size_t at = model.find("claude-");
-  if (at == model.npos) return false;
-  std::string_view rest = model.substr(at + 7);
-  if (rest.starts_with("3-") || rest.starts_with("3.")) return true;
-  for (std::string_view family : {"opus-", "sonnet-", "haiku-"}) {
-    if (!rest.starts_with(family)) continue;
-    std::string_view version = rest.substr(family.size());
-    if (!version.starts_with("4")) return false;
-    std::string_view minor = version.substr(1);
-    // Without a minor version the date follows, or nothing.
-    if (minor.size() < 2 || (minor[0] != '-' && minor[0] != '.')) return true;
-    bool date = minor.size() > 3 && minor[2] >= '0' && minor[2] <= '9';
-    return date || (minor[1] >= '0' && minor[1] < '6');
-  }
-  return false;
-}
-
-}  // namespace
 
 Result<std::unique_ptr<Translation>> Translation::read(const Asked& asked, std::string body) {
   std::unique_ptr<Translation> out(new Translation(asked.operation, std::move(body)));
@@ -61,7 +38,7 @@ Result<std::string> Translation::request(Operation target, const Vendor& vendor,
   how.model = model;
   how.classic_max_tokens = vendor.classic_max_tokens;
   how.thinking_back = vendor.thinking_back;
-  how.classic_thinking = wants_budget(model);
+  how.classic_thinking = wants_thinking_budget(model);
   auto write = kind_of(target) == OperationKind::count ? write_count_request : write_request;
   Result<WrittenRequest> written = write(dialect_of(target), request_, how, store_);
   if (!written.ok()) return written.error();
@@ -75,15 +52,6 @@ Result<std::string> Translation::rest(Operation target, std::string_view model) 
   WrittenRequest written = write_embed_request(dialect, embed_, model, asked_, count);
   asked_ += count;
   return std::move(written.body);
-}
-
-WriteAnswer Translation::how(std::string_view model, std::string_view id, int64_t unix_now_s) const {
-  WriteAnswer how;
-  how.model = model;
-  how.id = id;
-  how.created = static_cast<uint64_t>(unix_now_s > 0 ? unix_now_s : 0);
-  how.stream_usage = request_.stream_usage;
-  return how;
 }
 
 Result<std::optional<std::string>> Translation::answer(Operation from, std::string_view body, const WriteAnswer& how) {

@@ -32,8 +32,6 @@ class Translation {
   const Request& conversation() const { return request_; }
 
   Dialect caller() const { return dialect_of(operation_); }
-  // `model`: as the caller called it. Views hold while their texts do.
-  WriteAnswer how(std::string_view model, std::string_view id, int64_t unix_now_s) const;
 
   // A whole answer with status 200, in the caller's dialect; no value: the rest must be asked first. PROTOCOL: it is
   // none of that operation.

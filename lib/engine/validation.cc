@@ -92,12 +92,7 @@ bool Call::check_answer() {
   }
   if (!changed) return true;
   if (events_) {
-    WriteAnswer how;
-    how.model = model_;
-    how.id = request_id_;
-    if (context_.options.unix_time_s)
-      how.created = static_cast<uint64_t>(std::max<int64_t>(context_.options.unix_time_s(), 0));
-    context_.text = stream_with(validation_->dialect, answer, texts, how);
+    context_.text = stream_with(validation_->dialect, answer, texts, how_to_answer());
     held_.clear();
     attempt_.array_begun = false;
     hold_rewritten();
@@ -134,9 +129,7 @@ void Call::ask_again(const std::string& said, const std::string& error) {
 // The caller's request, with what was said and why it will not do behind its conversation, takes the place of the one
 // that came. False: nothing can be added to it.
 bool Call::extend_request(std::string_view said, std::string_view error) {
-  Chain whole;
-  body_.share(0, body_.end(), whole);
-  Result<std::string> more = request_with(validation_->dialect, whole.to_string(), said,
+  Result<std::string> more = request_with(validation_->dialect, whole_body(), said,
                                           validation_->rules->validator.ask_again(error));
   if (!more.ok() || more.value().size() > context_.limits().body_bytes) return false;
   drop_body();

@@ -21,8 +21,8 @@ std::optional<std::string_view> behind_models(std::string_view path) {
   return std::nullopt;
 }
 
+// Of those that are no call.
 Endpoint endpoint_of(std::string_view path) {
-  if (asked_by(path)) return Endpoint::call;
   if (std::optional<std::string_view> model = behind_models(path))
     return model->empty() ? Endpoint::models : Endpoint::model;
   if (path == "/healthz") return Endpoint::health;
@@ -70,11 +70,13 @@ RouteMatch match_route(std::string_view method, std::string_view target) {
   std::string_view path = origin_form(target);
   path = path.substr(0, path.find_first_of("?#"));
   RouteMatch match;
-  match.endpoint = endpoint_of(path);
-  if (std::optional<Asked> asked = asked_by(path))
+  if (std::optional<Asked> asked = asked_by(path)) {
+    match.endpoint = Endpoint::call;
     match.operation = asked->operation;
-  else if (path.starts_with(kGeminiModels))
-    match.operation = Operation::generate;
+  } else {
+    match.endpoint = endpoint_of(path);
+    if (path.starts_with(kGeminiModels)) match.operation = Operation::generate;
+  }
   if (match.endpoint == Endpoint::none) return match;
   if (match.endpoint == Endpoint::call) {
     if (method != "POST") match.allow = "POST";

@@ -273,4 +273,22 @@ Result<Request> read_anthropic_request(std::string_view text, Store& store) {
   return reader.take();
 }
 
+bool wants_thinking_budget(std::string_view model) {
+  size_t at = model.find("claude-");
+  if (at == model.npos) return false;
+  std::string_view rest = model.substr(at + 7);
+  if (rest.starts_with("3-") || rest.starts_with("3.")) return true;
+  for (std::string_view family : {"opus-", "sonnet-", "haiku-"}) {
+    if (!rest.starts_with(family)) continue;
+    std::string_view version = rest.substr(family.size());
+    if (!version.starts_with("4")) return false;
+    std::string_view minor = version.substr(1);
+    // Without a minor version the date follows, or nothing.
+    if (minor.size() < 2 || (minor[0] != '-' && minor[0] != '.')) return true;
+    bool date = minor.size() > 3 && minor[2] >= '0' && minor[2] <= '9';
+    return date || (minor[1] >= '0' && minor[1] < '6');
+  }
+  return false;
+}
+
 }  // namespace lb
