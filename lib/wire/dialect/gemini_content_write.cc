@@ -73,12 +73,16 @@ class Writing {
   // System prompts that stand among the turns go to the front: there is no other place for them.
   void system() {
     std::vector<const Part*> parts;
-    for (const Part& part : request_.system)
-      if (!part.text.empty()) parts.push_back(&part);
+    auto take = [&](const Part& part) {
+      bool text = part.kind == Kind::text || part.kind == Kind::refusal;
+      if (!text) losses_.add(place(request_, part));
+      else if (!part.text.empty()) parts.push_back(&part);
+    };
+    for (const Part& part : request_.system) take(part);
     for (const Turn& turn : request_.turns) {
       if (turn.role != Turn::Role::system) continue;
       if (!turn.parts.empty()) losses_.add(message_place(request_, turn.parts.front()) + ".role");
-      for (const Part& part : turn.parts) parts.push_back(&part);
+      for (const Part& part : turn.parts) take(part);
     }
     if (parts.empty()) return;
     out_.key("systemInstruction").begin_object().key("parts").begin_array();
@@ -208,6 +212,8 @@ class Writing {
     std::string text;
     bool media_too = false;
     for (const Part& one : part.content) {
+      if (one.kind == Kind::foreign)
+        fail(place(request_, part), "only the provider it was meant for can read this part; leave it out");
       media_too = media_too || (one.kind != Kind::text && one.kind != Kind::refusal);
       if (one.kind != Kind::text && one.kind != Kind::refusal) continue;
       if (!text.empty()) text.append("\\n");

@@ -92,6 +92,7 @@ struct Part {
   Raw cache_control;          // Anthropic's, as it stands.
   Raw citations;              // Anthropic's: of a text its citations, of a document whether they are wanted.
   Raw raw;                    // Of a foreign part: all of it.
+  bool apart = false;         // In no message: a foreign item of the Responses API, or what a tool's output holds.
 };
 
 struct Turn {

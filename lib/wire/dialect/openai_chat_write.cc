@@ -33,7 +33,7 @@ class Writer {
   std::optional<Error> user(const Turn& turn);
   std::optional<Error> tool_result(const Part& result);
   std::optional<Error> assistant(const Turn& turn);
-  void system(const std::vector<Part>& parts);
+  std::optional<Error> system(const std::vector<Part>& parts);
   std::optional<Error> content(const std::vector<const Part*>& parts);
   std::optional<Error> one(const Part& part);
   std::optional<Error> document(const Part& part);
@@ -51,7 +51,7 @@ class Writer {
 
 std::optional<Error> Writer::write() {
   json_.begin_object().bytes("model", how_.model).key("messages").begin_array();
-  if (!request_.system.empty()) system(request_.system);
+  if (std::optional<Error> error = system(request_.system)) return error;
   for (const Turn& one : request_.turns)
     if (std::optional<Error> error = turn(one)) return error;
   json_.end_array();
@@ -62,29 +62,23 @@ std::optional<Error> Writer::write() {
   return leave_behind(request_, Dialect::openai, out_.losses);
 }
 
-void Writer::system(const std::vector<Part>& parts) {
-  json_.begin_object().inner("role", "system").key("content");
-  if (parts.size() == 1 && parts[0].kind == Kind::text) {
-    json_.inner(parts[0].text);
-    marks(parts[0]);
-  } else {
-    json_.begin_array();
-    for (const Part& part : parts) {
-      if (part.kind != Kind::text) {
-        lose(part, "");
-        continue;
-      }
-      json_.begin_object().inner("type", "text").inner("text", part.text).end_object();
-      marks(part);
-    }
-    json_.end_array();
+// Texts only: the API refuses anything else there.
+std::optional<Error> Writer::system(const std::vector<Part>& parts) {
+  std::vector<const Part*> texts;
+  for (const Part& part : parts) {
+    if (part.kind == Kind::text) texts.push_back(&part);
+    else lose(part, "");
   }
+  if (texts.empty()) return std::nullopt;
+  json_.begin_object().inner("role", "system").key("content");
+  if (std::optional<Error> error = content(texts)) return error;
   json_.end_object();
+  return std::nullopt;
 }
 
 std::optional<Error> Writer::turn(const Turn& turn) {
   switch (turn.role) {
-    case Turn::Role::system: return system(turn.parts), std::nullopt;
+    case Turn::Role::system: return system(turn.parts);
     case Turn::Role::user: return user(turn);
     case Turn::Role::assistant: return assistant(turn);
   }

@@ -204,6 +204,7 @@ class Reading {
     } else {
       part.kind = Kind::foreign;
       part.raw = from;
+      part.apart = true;
       turn(type.ends_with("_output") ? Turn::Role::user : Turn::Role::assistant).parts.push_back(part);
     }
     bool call = part.kind == Kind::tool_call && part.id.empty();
@@ -230,8 +231,9 @@ class Reading {
     for (RawWalk at = output.is_array() ? output.walk() : Raw().walk(); at.next();) {
       Part one;
       one.message = part.message;
-      if (!read_content(at.value(), one)) lose("input.output");
-      else part.content.push_back(one);
+      one.apart = true;
+      read_content(at.value(), one);
+      part.content.push_back(one);
     }
   }
 

@@ -19,13 +19,13 @@ class Writing {
     if (std::optional<Error> error = leave_behind(request_, Dialect::responses, losses_)) return *error;
     refuse();
     out_.begin_object().key("model").value(how_.model);
-    bool instructions = request_.system.size() == 1;
+    bool instructions = request_.system.size() == 1 && request_.system[0].kind == Kind::text;
     if (instructions) {
       note(request_.system[0]);
       out_.key("instructions").raw_string(request_.system[0].text);
     }
     out_.key("input").begin_array();
-    if (!instructions && !request_.system.empty()) message("developer", request_.system);
+    if (!instructions) said("developer", request_.system, Turn::Role::system);
     for (const Turn& one : request_.turns) turn(one);
     out_.end_array();
     if (!any_item_)
@@ -76,24 +76,28 @@ class Writing {
 
   void turn(const Turn& turn) {
     if (!turn.name.empty()) lose(Field::name);
-    std::vector<Part> open;  // Parts that stand together in one message.
     std::string_view role = turn.role == Turn::Role::user        ? "user"
                             : turn.role == Turn::Role::assistant ? "assistant"
                                                                  : "developer";
+    said(role, turn.parts, turn.role);
+  }
+
+  void said(std::string_view name, const std::vector<Part>& parts, Turn::Role role) {
+    std::vector<const Part*> open;  // Parts that stand together in one message.
     auto close = [&] {
-      if (!open.empty()) message(role, open);
+      if (!open.empty()) message(name, open);
       open.clear();
     };
-    for (const Part& part : turn.parts) {
+    for (const Part& part : parts) {
       note(part);
       bool item = part.kind == Kind::tool_call || part.kind == Kind::tool_result || part.kind == Kind::thinking ||
-                  part.kind == Kind::redacted || part.kind == Kind::foreign;
+                  part.kind == Kind::redacted || part.apart || (part.kind == Kind::foreign && !own_);
       if (!item) {
-        open.push_back(part);
+        open.push_back(&part);
         continue;
       }
       close();
-      this->item(part, turn.role);
+      this->item(part, role);
     }
     close();
   }
@@ -113,7 +117,7 @@ class Writing {
       result(part);
     } else if (part.kind == Kind::foreign) {
       if (own_) out_.raw(part.raw.text());
-      else if (role == Turn::Role::assistant) losses_.add(place(request_, part));
+      else if (role != Turn::Role::user) losses_.add(place(request_, part));
       else fail(place(request_, part), "only the provider it was meant for can read this part; leave it out");
     } else if (part.origin != Dialect::responses || part.signature.empty()) {
       lose(Field::thinking);
@@ -124,10 +128,10 @@ class Writing {
     }
   }
 
-  void message(std::string_view role, const std::vector<Part>& parts) {
+  void message(std::string_view role, const std::vector<const Part*>& parts) {
     any_item_ = any_item_ || role != "developer";
     out_.begin_object().key("type").value("message").key("role").value(role).key("content").begin_array();
-    for (const Part& part : parts) content(part, role == "assistant", part);
+    for (const Part* part : parts) content(*part, role == "assistant", *part);
     out_.end_array().end_object();
   }
 
@@ -141,6 +145,11 @@ class Writing {
     if (source.kind == Source::Kind::file_id && !openai_)
       fail(place(request_, stands), "the file lies with another provider; send the data itself, as base64");
     if (media && source.kind == Source::Kind::none) fail(place(request_, stands), "has no data; send it as base64");
+    if (part.kind == Kind::foreign) {
+      if (own_) out_.raw(part.raw.text());
+      else fail(place(request_, stands), "only the provider it was meant for can read this part; leave it out");
+      return;
+    }
     out_.begin_object().key("type");
     switch (part.kind) {
       case Kind::text: out_.value(output ? "output_text" : "input_text").key("text").raw_string(part.text); break;
