@@ -9,6 +9,17 @@
 
 #include "base/check.h"
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define LB_SLAB_SPARES 0
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define LB_SLAB_SPARES 0
+#endif
+#ifndef LB_SLAB_SPARES
+#define LB_SLAB_SPARES 64
+#endif
+
 namespace lb {
 
 // id = generation (40 bits) << 20 | slot (20 bits). Never 0, and the top four bits are free for the owner of the
@@ -19,6 +30,18 @@ class Slab {
   static constexpr uint32_t kSlotBits = 20;
   static constexpr uint32_t kSlotsMax = 1u << kSlotBits;
   static constexpr uint64_t kGenerationMax = (uint64_t{1} << 40) - 1;
+  // Places of objects that are gone, kept for the next: calls come and go, and what is as large as one of them is slow
+  // to allocate. A burst leaves no more than so many. None where a sanitizer looks for what is used after its end.
+  static constexpr size_t kSparesMax = LB_SLAB_SPARES;
+
+  Slab() = default;
+  Slab(const Slab&) = delete;
+  Slab& operator=(const Slab&) = delete;
+  ~Slab() {
+    for (Slot& slot : slots_)
+      if (slot.object) drop(std::exchange(slot.object, nullptr));
+    for (T* place : spares_) Places().deallocate(place, 1);
+  }
 
   bool full() const { return free_.empty() && slots_.size() == kSlotsMax; }
 
@@ -33,7 +56,14 @@ class Slab {
       free_.pop_back();
     Slot& s = slots_[slot];
     s.generation++;
-    s.object = std::make_unique<T>(std::forward<Args>(args)...);
+    T* place = nullptr;
+    if (spares_.empty()) {
+      place = Places().allocate(1);
+    } else {
+      place = spares_.back();
+      spares_.pop_back();
+    }
+    s.object = std::construct_at(place, std::forward<Args>(args)...);
     size_++;
     return id;
   }
@@ -50,7 +80,7 @@ class Slab {
     uint64_t slot = id & (kSlotsMax - 1);
     if (slot >= slots_.size()) return nullptr;
     const Slot& s = slots_[slot];
-    return s.generation == (id >> kSlotBits) ? s.object.get() : nullptr;
+    return s.generation == (id >> kSlotBits) ? s.object : nullptr;
   }
 
   void remove(uint64_t id) {
@@ -58,10 +88,11 @@ class Slab {
     Slot& s = slots_[id & (kSlotsMax - 1)];
     if (s.generation < kGenerationMax) free_.push_back(static_cast<uint32_t>(id & (kSlotsMax - 1)));
     size_--;
-    s.object.reset();
+    drop(std::exchange(s.object, nullptr));
   }
 
   size_t size() const { return size_; }
+  size_t spares() const { return spares_.size(); }
 
   // Ids in slot order; a copy, so that the slab may change while it is walked.
   std::vector<uint64_t> ids() const {
@@ -72,12 +103,23 @@ class Slab {
   }
 
  private:
+  using Places = std::allocator<T>;
   struct Slot {
-    std::unique_ptr<T> object;
+    T* object = nullptr;
     uint64_t generation = 0;
   };
+
+  void drop(T* object) {
+    std::destroy_at(object);
+    if (spares_.size() < kSparesMax)
+      spares_.push_back(object);
+    else
+      Places().deallocate(object, 1);
+  }
+
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_;
+  std::vector<T*> spares_;
   size_t size_ = 0;
 };
 

@@ -87,6 +87,37 @@ void a_destructor_may_use_the_slab(void**) {
   assert_null(slab.find(inner));
 }
 
+struct Counted {
+  explicit Counted(int* count) : live(count) { ++*live; }
+  ~Counted() { --*live; }
+  int* live;
+  uint64_t size[100] = {};
+};
+
+// What is gone is destroyed at once, whether its place is kept or not; so are those that are left at the end.
+void a_burst_leaves_few_places(void**) {
+  int live = 0;
+  {
+    Slab<Counted> slab;
+    for (int round = 0; round < 3; round++) {
+      for (size_t i = 0; i < Slab<Counted>::kSparesMax + 100; i++) slab.add(&live);
+      assert_int_equal(live, slab.size());
+      for (uint64_t id : slab.ids()) slab.remove(id);
+      assert_int_equal(live, 0);
+      assert_int_equal(slab.spares(), Slab<Counted>::kSparesMax);
+    }
+    if (Slab<Counted>::kSparesMax > 0) {
+      uint64_t id = slab.add(&live);
+      assert_int_equal(slab.spares(), Slab<Counted>::kSparesMax - 1);
+      const Counted* place = slab.find(id);
+      slab.remove(id);
+      assert_ptr_equal(slab.find(slab.add(&live)), place);
+    }
+    slab.add(&live);
+  }
+  assert_int_equal(live, 0);
+}
+
 void it_is_full_at_its_limit_and_one_over_is_a_defect(void**) {
   Slab<char> slab;
   uint64_t last = 0;
@@ -144,6 +175,7 @@ int main() {
       cmocka_unit_test(the_top_bits_are_free),
       cmocka_unit_test(ids_are_listed_in_slot_order),
       cmocka_unit_test(a_destructor_may_use_the_slab),
+      cmocka_unit_test(a_burst_leaves_few_places),
       cmocka_unit_test(it_is_full_at_its_limit_and_one_over_is_a_defect),
       cmocka_unit_test(removing_what_is_gone_is_a_defect),
       cmocka_unit_test(no_id_comes_twice),
