@@ -1,6 +1,5 @@
 #include "abi/machine.h"
 
-#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -43,7 +42,7 @@ void Machine::LogShelf::deliver(std::vector<Event>& events) {
 // --- Opening ---
 
 Machine::Machine(const lb_engine_options& options)
-    : options_(options), pid_(getpid()), selector_(options.select, options.select_ctx), inbox_(calls_max()) {}
+    : options_(options), selector_(options.select, options.select_ctx), inbox_(calls_max()) {}
 
 Result<std::shared_ptr<Machine>> Machine::open(const lb_engine_options& options, std::string_view config) {
   auto machine = std::make_shared<Machine>(options);
@@ -92,8 +91,6 @@ void Machine::run_thread(void* machine) {
   (*self)->loop_->run();
   (*self)->finish();
 }
-
-bool Machine::forked() const { return getpid() != pid_; }
 
 // --- Any thread ---
 

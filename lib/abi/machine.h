@@ -7,8 +7,6 @@
 // may not wait for one; those that would, notice it.
 #pragma once
 
-#include <sys/types.h>
-
 #include <atomic>
 #include <memory>
 #include <mutex>
@@ -18,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "abi/fork_mark.h"
 #include "abi/inbox.h"
 #include "abi/queue.h"
 #include "abi/selector.h"
@@ -42,7 +41,7 @@ class Machine final : public TurnHost, public std::enable_shared_from_this<Machi
   Machine& operator=(const Machine&) = delete;
 
   // In a child of the process that opened it: nothing here may be touched any more, not even to free it.
-  bool forked() const;
+  bool forked() const { return fork_mark_.forked(); }
   bool driven() const { return options_.flags & LB_ENGINE_DRIVEN; }
 
   // --- Any thread ---
@@ -101,7 +100,7 @@ class Machine final : public TurnHost, public std::enable_shared_from_this<Machi
   void finish();
 
   const lb_engine_options options_;
-  const pid_t pid_;
+  const ForkMark fork_mark_;
 
   std::mutex turn_mutex_;
   std::atomic<std::thread::id> owner_{};  // Who holds it.
