@@ -184,9 +184,10 @@ std::optional<Duration> told(const Head& head, const JsonScan& body, int64_t uni
 bool says_error(const JsonScan::Found& found) { return found.spoken; }
 
 // A string as it stands, without its quotes.
-std::string_view raw_string(const JsonScan::Found& found) {
+std::string_view raw_string(const JsonScan& scan, size_t path) {
+  const JsonScan::Found& found = scan[path];
   if (found.type != JsonType::string || found.end == 0 || found.cut) return {};
-  return std::string_view(found.text).substr(1, found.text.size() - 2);
+  return scan.text(path).substr(1, found.text_size - 2u);
 }
 
 }  // namespace
@@ -293,9 +294,9 @@ OpenAiAnswer::Sign OpenAiAnswer::event(const SseEvent& event) {
     return Sign::life;
   }
   read_usage();
-  std::string_view type = raw_string(scan_[kType]);
+  std::string_view type = raw_string(scan_, kType);
   if (type.empty()) type = event.name;
-  if (says_error(scan_[kError]) || type == "error" || raw_string(scan_[kObject]) == "error") return fail(event.data);
+  if (says_error(scan_[kError]) || type == "error" || raw_string(scan_, kObject) == "error") return fail(event.data);
   if (!responses_) {
     Sign sign = chunk();
     if (sign == Sign::content && event.name.empty()) remember(data);
@@ -382,7 +383,7 @@ OpenAiAnswer::Sign OpenAiAnswer::bytes(std::string_view bytes) {
   scan_.feed(bytes);
   bool whole = scan_.ended();  // Whatever follows: garbage may come with it or later.
   if (whole) read_usage();
-  failed_ = failed_ || says_error(scan_[kError]) || (whole && raw_string(scan_[kObject]) == "error");
+  failed_ = failed_ || says_error(scan_[kError]) || (whole && raw_string(scan_, kObject) == "error");
   if (failed_) return Sign::error;
   return scan_.complete() ? Sign::content : Sign::life;
 }

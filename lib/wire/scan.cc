@@ -17,6 +17,8 @@ namespace {
 constexpr size_t kKeyMax = 6 * ScanPaths::kNameMax;
 // Frames that need no second allocation: few requests or answers are deeper, schemas of tools aside.
 constexpr size_t kFramesReserved = 12;
+// Bytes of the texts of most requests and answers: a model, numbers, a reason.
+constexpr size_t kTextsReserved = 128;
 // A string whose bytes are wanted is gone through by so much at a time: what its end is looked for in is then still
 // in the first cache (32 KiB on the smallest machines of today) when the listener reads it.
 constexpr size_t kHearWindow = 16 * 1024;
@@ -33,19 +35,27 @@ constexpr std::array<bool, 256> scalar_chars() {
 }
 constexpr std::array<bool, 256> kScalarChars = scalar_chars();
 
+// Of what a value is that begins with this byte; `absent` if none does.
+constexpr std::array<JsonType, 256> types_by_first() {
+  std::array<JsonType, 256> out{};
+  for (char c = '0'; c <= '9'; c++) out[static_cast<unsigned char>(c)] = JsonType::number;
+  out['-'] = JsonType::number;
+  out['"'] = JsonType::string;
+  out['{'] = JsonType::object;
+  out['['] = JsonType::array;
+  out['t'] = out['f'] = JsonType::boolean;
+  out['n'] = JsonType::null;
+  return out;
+}
+constexpr std::array<JsonType, 256> kTypesByFirst = types_by_first();
+
 }  // namespace
 
-JsonScan::JsonScan(const ScanPaths& paths) : paths_(&paths), found_(paths.size()) { frames_.reserve(kFramesReserved); }
+JsonScan::JsonScan(const ScanPaths& paths) : paths_(&paths) { frames_.reserve(kFramesReserved); }
 
 void JsonScan::reset() {
-  for (; touched_ != 0; touched_ &= touched_ - 1) {
-    Found& found = found_[static_cast<size_t>(std::countr_zero(touched_))];
-    found.type = JsonType::absent;
-    found.begin = found.end = 0;
-    found.times = 0;
-    found.nonempty = found.spoken = found.cut = false;
-    found.text.clear();
-  }
+  for (; touched_ != 0; touched_ &= touched_ - 1) found_[static_cast<size_t>(std::countr_zero(touched_))] = {};
+  texts_.clear();
   offset_ = 0;
   frames_.clear();
   expect_ = Expect::value;
@@ -58,7 +68,8 @@ bool JsonScan::complete() const { return expect_ == Expect::nothing && !faulty_;
 bool JsonScan::faulty() const { return faulty_; }
 bool JsonScan::is_object() const { return is_object_; }
 
-bool JsonScan::feed(std::string_view bytes, ScanListener* listener) {
+// In one piece: what it calls are a few instructions each, and every member of a document takes most of them.
+[[gnu::flatten]] bool JsonScan::feed(std::string_view bytes, ScanListener* listener) {
   size_t at = 0;
   listener_ = listener;
   raw_from_ = 0;
@@ -108,7 +119,8 @@ void JsonScan::end_key(std::string_view last_part) {
   if (node < 0) return;
   std::string_view raw = last_part;
   if (!key_.empty()) raw = key_.append(last_part.substr(0, kKeyMax + 1));
-  key_node_ = raw.find('\\') == raw.npos ? paths_->child(node, raw) : paths_->child(node, decode_inner(raw));
+  key_node_ = paths_->child(node, raw);
+  if (key_node_ < 0 && raw.find('\\') != raw.npos) key_node_ = paths_->child(node, decode_inner(raw));
 }
 
 // The rest of a number or literal. What ends it is read next.
@@ -133,12 +145,7 @@ size_t JsonScan::read_mark(std::string_view bytes, size_t at) {
       return at + 1;
     case Expect::key_or_end:
     case Expect::key:
-      if (c == '"') {
-        frames_.back().nonempty = true;
-        token_ = Token::key;
-        key_.clear();
-        return at + 1 < bytes.size() ? read_string(bytes, at + 1) : at + 1;
-      }
+      if (c == '"') return read_member(bytes, at);
       if (c == '}' && expect_ == Expect::key_or_end)
         end_container(bytes, at);
       else
@@ -149,16 +156,33 @@ size_t JsonScan::read_mark(std::string_view bytes, size_t at) {
       expect_ = Expect::value;
       return at + 1;
     case Expect::comma_or_end:
-      if (c == ',')
-        expect_ = frames_.back().object ? Expect::key : Expect::value;
-      else
+      if (c != ',') {
         end_container(bytes, at);
-      return at + 1;
+        return at + 1;
+      }
+      expect_ = frames_.back().object ? Expect::key : Expect::value;
+      at++;
+      return expect_ == Expect::key && at < bytes.size() && bytes[at] == '"' ? read_member(bytes, at) : at;
     case Expect::nothing:
       faulty_ = true;
       return at + 1;
   }
   return at + 1;
+}
+
+// From the quote of a name on: all of the member that is at hand, if it is written as most are. What is not is left to
+// the next marks.
+size_t JsonScan::read_member(std::string_view bytes, size_t at) {
+  frames_.back().nonempty = true;
+  token_ = Token::key;
+  key_.clear();
+  at++;
+  if (at < bytes.size()) at = read_string(bytes, at);
+  if (at == bytes.size() || bytes[at] != ':') return at;
+  expect_ = Expect::value;
+  at++;
+  if (at < bytes.size() && bytes[at] == ' ') at++;
+  return at < bytes.size() && !is_space(bytes[at]) ? begin_value(bytes, at) : at;
 }
 
 size_t JsonScan::begin_value(std::string_view bytes, size_t at) {
@@ -168,13 +192,8 @@ size_t JsonScan::begin_value(std::string_view bytes, size_t at) {
     node = frames_.back().object ? key_node_ : paths_->element(frames_.back().node);
     frames_.back().nonempty = true;
   }
-  JsonType type = c == '"'               ? JsonType::string
-                  : c == '{'             ? JsonType::object
-                  : c == '['             ? JsonType::array
-                  : c == 't' || c == 'f' ? JsonType::boolean
-                  : c == 'n'             ? JsonType::null
-                                         : JsonType::number;
-  if (type == JsonType::number && c != '-' && (c < '0' || c > '9')) {
+  JsonType type = kTypesByFirst[static_cast<unsigned char>(c)];
+  if (type == JsonType::absent) {
     faulty_ = true;
     return at + 1;
   }
@@ -188,7 +207,9 @@ size_t JsonScan::begin_value(std::string_view bytes, size_t at) {
     found.end = 0;
     found.times++;
     found.cut = false;
-    found.text.clear();
+    found.text_size = 0;
+    if (texts_.size() > kTextsMax) compact_texts();
+    found.text_at = static_cast<uint32_t>(texts_.size());
   }
   int16_t heard = paths_->heard(node);
   if (heard >= 0) begin_heard(heard, type, at);
@@ -265,15 +286,29 @@ void JsonScan::end_value(uint64_t end, bool nonempty) {
 
 void JsonScan::capture_wanted(std::string_view bytes) {
   Found& found = found_[static_cast<size_t>(want_)];
-  size_t room = kCaptureMax - found.text.size();
-  found.cut = found.cut || bytes.size() > room;
-  found.text.append(bytes.substr(0, room));
+  std::string_view kept = bytes.substr(0, kCaptureMax - found.text_size);
+  found.cut = found.cut || kept.size() < bytes.size();
+  found.text_size = static_cast<uint16_t>(found.text_size + kept.size());
+  if (texts_.empty()) texts_.reserve(kTextsReserved);
+  texts_.append(kept);
+}
+
+// Of paths that were seen again and again only the last texts stay.
+[[gnu::noinline]] void JsonScan::compact_texts() {
+  std::string texts;
+  for (uint32_t left = touched_; left != 0; left &= left - 1) {
+    Found& found = found_[static_cast<size_t>(std::countr_zero(left))];
+    std::string_view text = std::string_view(texts_).substr(found.text_at, found.text_size);
+    found.text_at = static_cast<uint32_t>(texts.size());
+    texts.append(text);
+  }
+  texts_ = std::move(texts);
 }
 
 std::string JsonScan::string(size_t path) const {
   const Found& found = found_[path];
-  if (found.type != JsonType::string || found.text.empty()) return "";
-  std::string_view raw = std::string_view(found.text).substr(1);
+  if (found.type != JsonType::string || found.text_size == 0) return "";
+  std::string_view raw = text(path).substr(1);
   if (found.end != 0 && !found.cut) raw.remove_suffix(1);
   return decode_inner(raw);
 }
@@ -281,7 +316,7 @@ std::string JsonScan::string(size_t path) const {
 bool JsonScan::integer(size_t path, uint64_t& out) const {
   const Found& found = found_[path];
   if (found.type != JsonType::number || found.end == 0 || found.cut) return false;
-  std::optional<uint64_t> value = parse_u64(found.text);
+  std::optional<uint64_t> value = parse_u64(text(path));
   if (value) out = *value;
   return value.has_value();
 }

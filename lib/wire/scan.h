@@ -44,7 +44,9 @@ class ScanPaths {
   // The node below `node` that is called `name`; -1 if there is none, also below -1.
   constexpr int16_t child(int16_t node, std::string_view name) const {
     if (node < 0) return -1;
-    int16_t at = nodes_[static_cast<size_t>(node)].child;
+    const Node& parent = nodes_[static_cast<size_t>(node)];
+    if (name.size() > kNameMax || (parent.lengths >> name.size() & 1) == 0) return -1;
+    int16_t at = parent.child;
     while (at >= 0 && nodes_[static_cast<size_t>(at)].name != name) at = nodes_[static_cast<size_t>(at)].sibling;
     return at;
   }
@@ -63,6 +65,8 @@ class ScanPaths {
     int16_t element = -1;  // The child `*`.
     int16_t want = -1;
     int16_t heard = -1;
+    uint64_t lengths = 0;  // Of the names of its children, by bit: most keys of a document are none of them.
+    static_assert(kNameMax < 64);
   };
 
   constexpr Node& node_of(std::string_view path) {
@@ -78,8 +82,9 @@ class ScanPaths {
         LB_CHECK(used_ < kNodesMax);
         next = static_cast<int16_t>(used_++);
         Node& parent = nodes_[static_cast<size_t>(at)];
-        nodes_[static_cast<size_t>(next)] = {name, -1, star ? int16_t{-1} : parent.child, -1, -1, -1};
+        nodes_[static_cast<size_t>(next)] = {name, -1, star ? int16_t{-1} : parent.child, -1, -1, -1, 0};
         (star ? parent.element : parent.child) = next;
+        if (!star) parent.lengths |= uint64_t{1} << name.size();
       }
       at = next;
     }
@@ -109,17 +114,20 @@ class ScanListener {
 class JsonScan {
  public:
   static constexpr uint32_t kDepthMax = 512;       // Deeper is a fault.
-  static constexpr uint32_t kCaptureMax = 1024;    // Bytes kept of a wanted scalar; longer ones are cut.
+  static constexpr uint16_t kCaptureMax = 1024;    // Bytes kept of a wanted scalar; longer ones are cut.
+  // Texts that are kept before those that are no path's any more are dropped: twice what all paths can have.
+  static constexpr size_t kTextsMax = 2 * ScanPaths::kPathsMax * kCaptureMax;
 
   struct Found {
-    JsonType type = JsonType::absent;
     uint64_t begin = 0;    // Offset of its first byte in the document (the quote, for a string).
     uint64_t end = 0;      // One past its last byte; 0 until it is complete.
     uint32_t times = 0;    // How often the path was seen; the values are those of the last.
+    uint32_t text_at = 0;  // Where text() is in `texts_`, ...
+    uint16_t text_size = 0;
+    JsonType type = JsonType::absent;
     bool nonempty = false; // Some occurrence is neither null, "", {} nor [] (0 and false count as nonempty).
     bool spoken = false;   // Some occurrence, which has ended, is a string, object or array that is not empty.
-    bool cut = false;      // `text` is not the whole value.
-    std::string text;      // Scalars only: the raw JSON text, quotes included.
+    bool cut = false;      // ... and whether it is less than the whole value.
   };
 
   explicit JsonScan(const ScanPaths& paths);
@@ -136,12 +144,18 @@ class JsonScan {
   bool is_object() const;  // The top-level value is an object.
   uint64_t offset() const { return offset_; }
   const Found& operator[](size_t path) const { return found_[path]; }
+  // Scalars only: the raw JSON text, quotes included. Until the next feed().
+  std::string_view text(size_t path) const {
+    return std::string_view(texts_).substr(found_[path].text_at, found_[path].text_size);
+  }
+
+  size_t texts_bytes() const { return texts_.size(); }  // At most kTextsMax and one text.
 
   // The captured string without quotes and with escapes decoded; "" when it is absent or not a string.
   std::string string(size_t path) const;
   // A captured non-negative integer; false when absent, null, not an integer, or out of range.
   bool integer(size_t path, uint64_t& out) const;
-  bool is_true(size_t path) const { return found_[path].type == JsonType::boolean && found_[path].text == "true"; }
+  bool is_true(size_t path) const { return found_[path].type == JsonType::boolean && text(path) == "true"; }
 
  private:
   enum class Expect : uint8_t { value, value_or_end, key, key_or_end, colon, comma_or_end, nothing };
@@ -156,6 +170,7 @@ class JsonScan {
   size_t read_string(std::string_view bytes, size_t at);
   size_t read_scalar(std::string_view bytes, size_t at);
   size_t read_mark(std::string_view bytes, size_t at);
+  size_t read_member(std::string_view bytes, size_t at);
   size_t begin_value(std::string_view bytes, size_t at);
   void end_key(std::string_view last_part);
   void begin_heard(int16_t heard, JsonType type, size_t at);
@@ -167,9 +182,11 @@ class JsonScan {
     if (want_ >= 0) capture_wanted(bytes);
   }
   void capture_wanted(std::string_view bytes);
+  void compact_texts();
 
   const ScanPaths* paths_;
-  std::vector<Found> found_;
+  std::array<Found, ScanPaths::kPathsMax> found_{};
+  std::string texts_;         // What was captured, one behind the other; what was captured before it is among them.
   uint64_t offset_ = 0;
   std::vector<Frame> frames_;
   Expect expect_ = Expect::value;

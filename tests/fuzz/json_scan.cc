@@ -44,9 +44,9 @@ std::string found_text(const JsonScan& scan) {
     bool integer = scan.integer(i, number);
     out += text_of(kNames[i]) + " " + std::to_string(static_cast<int>(found.type)) + " " +
            std::to_string(found.begin) + "-" + std::to_string(found.end) + " x" + std::to_string(found.times) +
-           (found.nonempty ? " nonempty" : "") + (found.cut ? " cut" : "") + " [" + found.text + "] [" +
+           (found.nonempty ? " nonempty" : "") + (found.cut ? " cut" : "") + " [" + text_of(scan.text(i)) + "] [" +
            scan.string(i) + "]" + (integer ? " " + std::to_string(number) : "") + "\n";
-    require(found.text.size() <= JsonScan::kCaptureMax, "more was kept than is allowed");
+    require(scan.text(i).size() <= JsonScan::kCaptureMax, "more was kept than is allowed");
   }
   return out;
 }
@@ -129,7 +129,7 @@ void check_naively(const std::string& text) {
     require(found.begin == seen.begin && found.end == seen.end && type_mark(found.type) == mark &&
                 found.nonempty == seen.nonempty,
             "a value lies elsewhere");
-    require_same(found.text, seen.text.substr(0, JsonScan::kCaptureMax), "the text of a value");
+    require_same(text_of(scan.text(i)), seen.text.substr(0, JsonScan::kCaptureMax), "the text of a value");
   }
 }
 

@@ -45,7 +45,7 @@ std::string shown(const JsonScan& scan) {
     if (f.times == 0) continue;
     out += "\n" + std::string(kPaths[i]) + " type " + std::to_string(static_cast<int>(f.type)) + " " +
            std::to_string(f.begin) + ".." + std::to_string(f.end) + " times " + std::to_string(f.times) +
-           (f.nonempty ? " nonempty" : "") + (f.cut ? " cut" : "") + " " + f.text;
+           (f.nonempty ? " nonempty" : "") + (f.cut ? " cut" : "") + " " + std::string(scan.text(i));
   }
   return out;
 }
@@ -173,7 +173,7 @@ void repeated_members_are_counted(void**) {
   JsonScan scan = read(R"({"model":"a","model":{"model":"c"},"usage":{"prompt_tokens":1},"usage":{}})");
   assert_int_equal(scan[kModel].times, 2);
   assert_true(scan[kModel].type == JsonType::object);
-  assert_true(scan[kModel].text.empty());
+  assert_true(scan.text(kModel).empty());
   assert_int_equal(scan[kTokens].times, 1);
   scan = read(R"({"model":"a","model":)");
   assert_int_equal(scan[kModel].times, 1);  // Counted when its value begins.
@@ -258,6 +258,29 @@ void depth_has_its_limit(void**) {
   }
 }
 
+// Far more than is kept of texts that no path has any more.
+void repeated_texts_do_not_pile_up(void**) {
+  std::string text = "{\"stream\":true,\"model\":\"first\"";
+  std::string value;
+  for (int i = 0; i < 400; i++) {
+    value = std::string(900, static_cast<char>('a' + i % 26)) + std::to_string(i);
+    text += ",\"a\":{\"b\":\"" + value + "\"},\"usage\":{\"prompt_tokens\":" + std::to_string(i) + "}";
+  }
+  for (size_t piece : {text.size(), size_t{1}, size_t{4096}}) {
+    JsonScan scan(kScan);
+    for (size_t at = 0; at < text.size(); at += piece) scan.feed(std::string_view(text).substr(at, piece));
+    scan.feed("}");
+    assert_true(scan.complete());
+    assert_true(scan.is_true(kStream));
+    assert_string_equal(scan.string(kModel).c_str(), "first");
+    assert_string_equal(scan.string(kAB).c_str(), value.c_str());
+    uint64_t tokens = 0;
+    assert_true(scan.integer(kTokens, tokens));
+    assert_int_equal(tokens, 399);
+    assert_true(scan.texts_bytes() <= JsonScan::kTextsMax + JsonScan::kCaptureMax);
+  }
+}
+
 void captures_have_their_limit(void**) {
   for (size_t over : {0u, 1u, 2u, 1000u, 100'000u}) {
     std::string value(JsonScan::kCaptureMax - 2 + over, 'v');
@@ -268,7 +291,7 @@ void captures_have_their_limit(void**) {
       scan.feed(text.substr(cut));
       assert_true(scan[kModel].cut == (over > 0));
       assert_int_equal(scan[kModel].end, text.size() - 1);
-      assert_true(scan[kModel].text.size() <= JsonScan::kCaptureMax);
+      assert_true(scan.text(kModel).size() <= JsonScan::kCaptureMax);
       std::string kept = scan.string(kModel);
       assert_int_equal(kept.size(), over == 0 ? value.size() : JsonScan::kCaptureMax - 1);
     }
@@ -392,7 +415,7 @@ void assert_as_the_plain_reader(const std::string& text) {
     assert_int_equal(found.end, seen.end);
     assert_int_equal(found.nonempty, seen.nonempty);
     assert_int_equal(found.cut, seen.text.size() > JsonScan::kCaptureMax);
-    assert_true(found.text == seen.text.substr(0, JsonScan::kCaptureMax));
+    assert_true(scan.text(i) == seen.text.substr(0, JsonScan::kCaptureMax));
   }
 }
 
@@ -495,6 +518,7 @@ int main() {
       cmocka_unit_test(a_bare_number_ends_with_what_follows),
       cmocka_unit_test(what_only_looks_wrong_passes),
       cmocka_unit_test(depth_has_its_limit),
+      cmocka_unit_test(repeated_texts_do_not_pile_up),
       cmocka_unit_test(captures_have_their_limit),
       cmocka_unit_test(strings_are_decoded),
       cmocka_unit_test(integers_are_whole_and_not_negative),
