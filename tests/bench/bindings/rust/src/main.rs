@@ -1,7 +1,9 @@
 //! lb beside reqwest: the same calls to the same upstream (`lb mock`, a process of its own), interleaved in one run. It
 //! prints a line of JSON a figure: {"lang":"rust","case":"plain lb","what":"cpu_us","value":31.2}.
 //!
-//!     lb-bench LB [--rounds N] [--scale F] [--only CASE]
+//!     lb-bench LB [--rounds N] [--scale F] [--only CASE] [--side SIDE]
+//!
+//! --side is for profiles: that one alone, and no figures.
 //!
 //! CPU is that of the whole process, so of lb the engine's thread is in it. "lb events" takes server-sent events one by
 //! one. What they cost to cross is what that side uses more than "floor", which counts them on the engine's thread,
@@ -224,7 +226,7 @@ fn main() {
         let at = arguments.iter().position(|it| it == name);
         at.map_or(other, |at| arguments[at + 1].as_str()).to_owned()
     };
-    let (rounds, only) = (given("--rounds", "7").parse().unwrap(), given("--only", ""));
+    let (rounds, only, alone) = (given("--rounds", "7").parse().unwrap(), given("--only", ""), given("--side", ""));
     let scale: f64 = given("--scale", "1").parse().unwrap();
     let scaled = |count: usize| CONCURRENCY.max((count as f64 * scale).round() as usize);
     let mock = Mock::start(arguments.get(1).expect("usage: lb-bench LB [--rounds N] [--scale F] [--only CASE]"));
@@ -243,8 +245,17 @@ fn main() {
         Case { name: "stream", model: "stream", count: scaled(160), events: EVENTS },
         Case { name: "stream of 20", model: "short", count: scaled(1600), events: 20 },
     ] {
-        if case.name.starts_with(&only) {
-            measure(&runtime, if case.events > 0 { &streaming } else { &plain }, case, rounds);
+        if !case.name.starts_with(&only) {
+            continue;
+        }
+        let sides: &[_] = if case.events > 0 { &streaming } else { &plain };
+        if alone.is_empty() {
+            measure(&runtime, sides, case, rounds);
+        } else {
+            let (_, side) = sides.iter().find(|(name, _)| *name == alone).expect("a side of that name");
+            for _ in 0..rounds {
+                round(&runtime, side, case);
+            }
         }
     }
     // Each in a process of its own: what one has given back, the other would take.
