@@ -77,6 +77,7 @@ std::optional<Error> leave_behind(const Request& request, Dialect to, Losses& lo
   static constexpr std::string_view kEssential[] = {"audio", "web_search_options", "mcp_servers", "container"};
   if (request.dialect == to) return std::nullopt;
   for (const Extra& extra : request.extras) {
+    if (extra.value.is_array() && extra.value.size() == 0) continue;  // It says nothing.
     if (std::find(std::begin(kEssential), std::end(kEssential), extra.name) != std::end(kEssential))
       return Error{Status::INVALID, std::string(extra.name),
                    "only a provider of this API has that; leave it out, or route the model to one"};
