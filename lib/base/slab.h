@@ -50,7 +50,7 @@ class Slab {
   uint64_t add(Args&&... args) {
     uint64_t id = next_id();
     uint32_t slot = static_cast<uint32_t>(id & (kSlotsMax - 1));
-    if (slot == slots_.size())
+    if (free_.empty())
       slots_.push_back({});
     else
       free_.pop_back();
