@@ -113,6 +113,13 @@ class Prompt final : public ScanListener {
       {"contents.*.parts.*.fileData.fileUri", kMedia},
       {"content.parts.*.text", kText},  // Of embedContent, and of each in a batch of them.
       {"requests.*.content.parts.*.text", kText},
+      {"systemInstruction.parts.text", kText},  // One for a list of one: as dialect/gemini_content.cc reads it.
+      {"system_instruction.parts.text", kText},
+      {"contents.*.parts.text", kText},
+      {"contents.parts.*.text", kText},
+      {"contents.parts.text", kText},
+      {"content.parts.text", kText},
+      {"requests.*.content.parts.text", kText},
   };
 
   // Of what has come so far, as OpenAiRequest has them.

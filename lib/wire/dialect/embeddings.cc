@@ -35,7 +35,7 @@ Result<EmbedRequest> read_openai(Raw body) {
 
 // One text of all parts.
 std::optional<Error> read_gemini_one(Raw from, const std::string& where, EmbedRequest& out, Store& store) {
-  Raw parts = gemini::member(gemini::member(from, "content"), "parts");
+  Raw parts = gemini::parts_of(gemini::member(from, "content"), store);
   std::string joined;
   size_t count = 0;
   Raw text;

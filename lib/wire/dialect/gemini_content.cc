@@ -35,6 +35,11 @@ Raw member(Raw of, std::string_view name) {
   return {};
 }
 
+Raw parts_of(Raw content, Store& store) {
+  Raw parts = member(content, "parts");
+  return parts.is_object() ? store.keep_json("[" + std::string(parts.text()) + "]") : parts;
+}
+
 Raw number_member(Raw of, std::string_view name, Store& store) {
   Raw value = member(of, name);
   if (value.is_number()) return value;

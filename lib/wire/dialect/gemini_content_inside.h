@@ -17,6 +17,9 @@ Raw member(Raw of, std::string_view name);
 // A number; the API also takes one as a string.
 Raw number_member(Raw of, std::string_view name, Store& store);
 
+// The list of a content's parts. The API takes one part for a list of one, and its own examples write it so.
+Raw parts_of(Raw content, Store& store);
+
 // The schemas of the API's own kind (a subset of OpenAPI 3.0: types in capitals, `nullable`, lengths as strings) as
 // JSON Schema. What is JSON Schema already stays so. To kSchemaDepthMax; what is deeper goes over as it stands.
 constexpr size_t kSchemaDepthMax = 64;

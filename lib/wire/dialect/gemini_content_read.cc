@@ -97,12 +97,6 @@ class Reading {
       request_.extras.push_back({key, value});
   }
 
-  // The API takes one part for a list of one, and its own examples write it so.
-  Raw parts_of(Raw content) {
-    Raw parts = member(content, "parts");
-    return parts.is_object() ? store_.keep_json("[" + std::string(parts.text()) + "]") : parts;
-  }
-
   void system(Raw from) {
     if (from.is_string()) {
       Part part;
@@ -110,7 +104,7 @@ class Reading {
       request_.system.push_back(part);
     }
     uint32_t index = 0;
-    for (RawWalk at = parts_of(from).walk(); at.next(); index++) {
+    for (RawWalk at = parts_of(from, store_).walk(); at.next(); index++) {
       Part part;
       part.index = index;
       if (!read_part(at.value(), part, store_) || part.kind != Part::Kind::text)
@@ -139,7 +133,7 @@ class Reading {
     if (!more) request_.turns.push_back({.role = as, .parts = {}, .name = {}});
     std::vector<Part>& parts = request_.turns.back().parts;
     uint32_t index = 0;
-    for (RawWalk at = parts_of(from).walk(); at.next(); index++) {
+    for (RawWalk at = parts_of(from, store_).walk(); at.next(); index++) {
       Part part;
       part.message = message;
       part.index = index;

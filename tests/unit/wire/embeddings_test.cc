@@ -57,6 +57,9 @@ void gemini_to_openai(void**) {
                     R"({"content":{"parts":[{"text":"b"}]},"outputDimensionality":9}]})";
   assert_string_equal(read_embed_request(Dialect::gemini, two, store).error().where.c_str(),
                       "requests.1.outputDimensionality");
+
+  std::string short_form = R"({"content":{"parts":{"text":"a"}}})";  // One part for a list of one.
+  assert_true(read_embed_request(Dialect::gemini, short_form, store).value().inputs[0] == "a");
 }
 
 // 250 texts in batches of 100: each once, and their vectors in the order of the texts, whatever the order of an answer.

@@ -159,6 +159,12 @@ void a_request_of_geminis_shape(void**) {
   assert_prompt(R"({"content":{"parts":[{"text":"abc"}]}})", 3, 0);
   assert_prompt(R"({"requests":[{"model":"models/m","content":{"parts":[{"text":"abc"}]}},)"
                 R"({"content":{"parts":[{"text":"de"}]}}]})", 5, 0);
+  // One for a list of one.
+  assert_prompt(R"({"system_instruction":{"parts":{"text":"abc"}},"contents":{"parts":{"text":"de"}}})", 5, 0);
+  assert_prompt(R"({"systemInstruction":{"parts":{"text":"abc"}},"contents":[{"parts":{"text":"de"}}]})", 5, 0);
+  assert_prompt(R"({"contents":{"parts":[{"text":"ab"},{"text":"c"}]}})", 3, 0);
+  assert_prompt(R"({"content":{"parts":{"text":"abc"}}})", 3, 0);
+  assert_prompt(R"({"requests":[{"content":{"parts":{"text":"abc"}}},{"content":{"parts":[{"text":"d"}]}}]})", 4, 0);
 }
 
 void what_is_null_empty_or_of_another_type_counts_nothing(void**) {
