@@ -1,6 +1,5 @@
 #include "abi/machine.h"
 
-
 #include <algorithm>
 #include <utility>
 

@@ -60,7 +60,7 @@ void Call::count_here() {
   head.status = 200;
   head.set("content-type", "application/json");
   head.set("content-length", std::to_string(body.size()));
-  last_ = LastAnswer{std::move(head), 200, Chain(Chunk::copy(body)), attempt_.target};
+  last_ = LastAnswer{std::move(head), 200, Chain(Chunk::copy(body))};
   give_last();
 }
 

@@ -293,7 +293,7 @@ void JsonScan::capture_wanted(std::string_view bytes) {
   texts_.append(kept);
 }
 
-// Of paths that were seen again and again only the last texts stay.
+// Of paths that were seen again and again only the last texts stay. Too rare to be a part of feed().
 [[gnu::noinline]] void JsonScan::compact_texts() {
   std::string texts;
   for (uint32_t left = touched_; left != 0; left &= left - 1) {

@@ -60,6 +60,9 @@ bool fits_strict(Raw schema);
 // What a part lacks that no dialect can do without, as a message: a call its name, an image its data. "" if nothing.
 std::string_view lack(const Part& part);
 
+// Why a foreign part is refused where it may not be missing.
+constexpr std::string_view kForeignPart = "only the provider it was meant for can read this part; leave it out";
+
 // Whether thoughts are wanted in the answer. Where Claude thinks, they are, without being asked for.
 std::optional<bool> shown_thoughts(const Request& request);
 

@@ -137,7 +137,7 @@ class Writing {
     if (part.kind != Kind::foreign || own_) return true;
     // Steps that another provider took by itself (a search, a run of code) may be missing; what a user gave may not.
     if (!of_model)
-      fail(place(request_, part), "only the provider it was meant for can read this part; leave it out");
+      fail(place(request_, part), std::string(kForeignPart));
     else
       losses_.add(place(request_, part));
     return false;
@@ -213,7 +213,7 @@ class Writing {
     bool media_too = false;
     for (const Part& one : part.content) {
       if (one.kind == Kind::foreign)
-        fail(place(request_, part), "only the provider it was meant for can read this part; leave it out");
+        fail(place(request_, part), std::string(kForeignPart));
       media_too = media_too || (one.kind != Kind::text && one.kind != Kind::refusal);
       if (one.kind != Kind::text && one.kind != Kind::refusal) continue;
       if (!text.empty()) text.append("\\n");

@@ -64,8 +64,7 @@ std::string place(const Request& request, const Part& part) {
     if (&one == &part && request.dialect != Dialect::openai) return "system." + std::to_string(part.index);
   // Items of the Responses API that are no messages have no parts.
   bool item = part.kind == Part::Kind::tool_call || part.kind == Part::Kind::tool_result ||
-              part.kind == Part::Kind::thinking || part.kind == Part::Kind::redacted ||
-              part.apart;
+              part.kind == Part::Kind::thinking || part.kind == Part::Kind::redacted || part.apart;
   if (request.dialect == Dialect::responses && item) return message_place(request, part);
   std::string_view parts = request.dialect == Dialect::gemini ? ".parts." : ".content.";
   if (part.kind == Part::Kind::tool_call && request.dialect == Dialect::openai) parts = ".tool_calls.";

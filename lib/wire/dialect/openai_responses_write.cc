@@ -25,7 +25,7 @@ class Writing {
       out_.key("instructions").raw_string(request_.system[0].text);
     }
     out_.key("input").begin_array();
-    if (!instructions) said("developer", request_.system, Turn::Role::system);
+    if (!instructions) said(request_.system, Turn::Role::system);
     for (const Turn& one : request_.turns) turn(one);
     out_.end_array();
     if (!any_item_)
@@ -76,13 +76,13 @@ class Writing {
 
   void turn(const Turn& turn) {
     if (!turn.name.empty()) lose(Field::name);
-    std::string_view role = turn.role == Turn::Role::user        ? "user"
-                            : turn.role == Turn::Role::assistant ? "assistant"
-                                                                 : "developer";
-    said(role, turn.parts, turn.role);
+    said(turn.parts, turn.role);
   }
 
-  void said(std::string_view name, const std::vector<Part>& parts, Turn::Role role) {
+  void said(const std::vector<Part>& parts, Turn::Role role) {
+    std::string_view name = role == Turn::Role::user        ? "user"
+                            : role == Turn::Role::assistant ? "assistant"
+                                                            : "developer";
     std::vector<const Part*> open;  // Parts that stand together in one message.
     auto close = [&] {
       if (!open.empty()) message(name, open);
@@ -118,7 +118,7 @@ class Writing {
     } else if (part.kind == Kind::foreign) {
       if (own_) out_.raw(part.raw.text());
       else if (role != Turn::Role::user) losses_.add(place(request_, part));
-      else fail(place(request_, part), "only the provider it was meant for can read this part; leave it out");
+      else fail(place(request_, part), std::string(kForeignPart));
     } else if (part.origin != Dialect::responses || part.signature.empty()) {
       lose(Field::thinking);
     } else {
@@ -147,7 +147,7 @@ class Writing {
     if (media && source.kind == Source::Kind::none) fail(place(request_, stands), "has no data; send it as base64");
     if (part.kind == Kind::foreign) {
       if (own_) out_.raw(part.raw.text());
-      else fail(place(request_, stands), "only the provider it was meant for can read this part; leave it out");
+      else fail(place(request_, stands), std::string(kForeignPart));
       return;
     }
     out_.begin_object().key("type");

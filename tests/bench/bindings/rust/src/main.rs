@@ -229,7 +229,8 @@ fn main() {
     let (rounds, only, alone) = (given("--rounds", "7").parse().unwrap(), given("--only", ""), given("--side", ""));
     let scale: f64 = given("--scale", "1").parse().unwrap();
     let scaled = |count: usize| CONCURRENCY.max((count as f64 * scale).round() as usize);
-    let mock = Mock::start(arguments.get(1).expect("usage: lb-bench LB [--rounds N] [--scale F] [--only CASE]"));
+    let program = arguments.get(1);
+    let mock = Mock::start(program.expect("usage: lb-bench LB [--rounds N] [--scale F] [--only CASE] [--side SIDE]"));
     let config = format!(r#"{{"deployments":[{{"name":"mock","url":"{}/v1","connections_max":4096}}]}}"#, mock.1);
     let engine = Engine::open(&config, Options::default()).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
