@@ -8,37 +8,6 @@
 
 namespace lb {
 
-// --- EventList ---
-
-void EventList::link(Node* node) {
-  node->next = nullptr;
-  (last_ ? last_->next : first_) = node;
-  last_ = node;
-}
-
-void EventList::push(Event&& event) { link(new Node{nullptr, std::move(event)}); }
-
-void EventList::append(EventList&& other) {
-  if (other.empty()) return;
-  (last_ ? last_->next : first_) = other.first_;
-  last_ = other.last_;
-  other.first_ = other.last_ = nullptr;
-}
-
-const Event* EventList::take_from(EventList& other) {
-  Node* node = other.first_;
-  if (!node) return nullptr;
-  other.first_ = node->next;
-  if (!other.first_) other.last_ = nullptr;
-  link(node);
-  return &node->event;
-}
-
-void EventList::clear() {
-  while (first_) delete std::exchange(first_, first_->next);
-  last_ = nullptr;
-}
-
 lb_event view_of(const Event& event) {
   lb_event view = {};
   view.call = event.call;
@@ -72,14 +41,9 @@ void Queue::name_staged(std::vector<lb_call>& ended) {
 void Queue::publish() {
   if (staged_.empty()) return;
   if (options_.deliver) return push_to_host();
-  EventList fresh;
-  EventList dropped;
   std::unique_lock lock(mutex_);
-  for (Event& event : staged_)
-    if (event.kind != Event::Kind::log || keep_log(event, fresh)) fresh.push(std::move(event));
-  if (closed_) dropped.swap(fresh);
-  if (!fresh.empty()) {
-    waiting_.append(std::move(fresh));
+  if (!closed_) shelve();
+  if (!waiting_.empty()) {
     bool wakes = std::exchange(armed_, false) && !sleeping_;
     changed_.notify_all();
     if (wakes) bell_.ring();
@@ -89,8 +53,16 @@ void Queue::publish() {
   empty_batch(staged_);
 }
 
+// Puts what is staged behind what waits. Mostly nothing does.
+void Queue::shelve() {
+  bool logs = std::any_of(staged_.begin(), staged_.end(), [](const Event& it) { return it.kind == Event::Kind::log; });
+  if (waiting_.empty() && !logs) return waiting_.swap(staged_);
+  for (Event& event : staged_)
+    if (event.kind != Event::Kind::log || keep_log(event)) waiting_.push_back(std::move(event));
+}
+
 // False: there is no room. What was dropped before is told ahead of the first line that fits again.
-bool Queue::keep_log(const Event& event, EventList& kept) {
+bool Queue::keep_log(const Event& event) {
   if (logs_waiting_ >= kLogsMax) {
     logs_dropped_++;
     return false;
@@ -104,7 +76,7 @@ bool Queue::keep_log(const Event& event, EventList& kept) {
   note.data = Chunk::copy("{\"level\":\"warn\",\"msg\":\"log lines were dropped, nobody polled\",\"count\":" +
                           std::to_string(std::exchange(logs_dropped_, 0)) + "}");
   logs_waiting_++;
-  kept.push(std::move(note));
+  waiting_.push_back(std::move(note));
   return true;
 }
 
@@ -138,15 +110,13 @@ void Queue::push_to_host() {
 // --- The host's threads ---
 
 int32_t Queue::poll(lb_event* out, size_t cap, int32_t timeout_ms) {
-  EventList spent;  // Freed after the lock is.
   std::unique_lock lock(mutex_);
-  spent.swap(lent_);
-  if (closed_ || ended_) return LB_CLOSED;
+  if (closed_) return LB_CLOSED;
   polls_++;
-  if (waiting_.empty() && timeout_ms != 0) {
-    lock.unlock();
-    spent.clear();  // The loan is over, however long the wait.
-    lock.lock();
+  lock.unlock();
+  end_loan();
+  lock.lock();
+  if (timeout_ms != 0 && !ended_ && !left_ && waiting_.empty()) {
     sleeping_ = true;
     auto ready = [this] { return closed_ || !waiting_.empty(); };
     if (timeout_ms < 0)
@@ -155,24 +125,32 @@ int32_t Queue::poll(lb_event* out, size_t cap, int32_t timeout_ms) {
       changed_.wait_for(lock, std::chrono::milliseconds(timeout_ms), ready);
     sleeping_ = false;
   }
-  int32_t count = closed_ ? int32_t{LB_CLOSED} : take(out, cap);
+  int32_t count = closed_ || ended_ ? int32_t{LB_CLOSED} : take(out, cap);
   polls_--;
   if (closed_) changed_.notify_all();
   return count;
 }
 
+// What was lent is freed, with no lock held.
+void Queue::end_loan() {
+  for (; lent_ < next_; lent_++) taken_[lent_] = Event();
+  if (next_ < taken_.size()) return;
+  empty_batch(taken_);
+  lent_ = next_ = 0;
+}
+
 int32_t Queue::take(lb_event* out, size_t cap) {
-  cap = std::min<size_t>(cap, INT32_MAX);
-  size_t count = 0;
-  while (count < cap) {
-    const Event* event = lent_.take_from(waiting_);
-    if (!event) break;
-    if (event->kind == Event::Kind::log) logs_waiting_--;
-    if (event->kind == Event::Kind::closed) ended_ = true;
-    out[count++] = view_of(*event);
+  if (!left_) taken_.swap(waiting_);
+  size_t count = std::min({cap, size_t{INT32_MAX}, taken_.size() - next_});
+  for (size_t i = 0; i < count; i++) {
+    const Event& event = taken_[next_++];
+    if (event.kind == Event::Kind::log) logs_waiting_--;
+    if (event.kind == Event::Kind::closed) ended_ = true;
+    out[i] = view_of(event);
   }
+  left_ = next_ < taken_.size();
   bell_.silence();
-  if (count == 0 && waiting_.empty()) armed_ = true;
+  if (count == 0 && !left_) armed_ = true;
   return static_cast<int32_t>(count);
 }
 
@@ -183,12 +161,12 @@ intptr_t Queue::fd() {
   bool opened = bell_.open();
   intptr_t fd = bell_.fd();
   // Events that came before there was a descriptor to ring.
-  if (!opened && !waiting_.empty()) bell_.ring();
+  if (!opened && (left_ || !waiting_.empty())) bell_.ring();
   return fd;
 }
 
 void Queue::close() {
-  EventList waiting, lent;
+  std::vector<Event> waiting, taken;  // Freed after the lock is.
   std::unique_lock lock(mutex_);
   closed_ = true;
   changed_.notify_all();
@@ -196,7 +174,8 @@ void Queue::close() {
     return polls_ == 0 && (!calling_ || caller_ == std::this_thread::get_id());
   });
   waiting.swap(waiting_);
-  lent.swap(lent_);
+  taken.swap(taken_);
+  lent_ = next_ = 0;
   bell_.close();
 }
 

@@ -1,9 +1,10 @@
 // The completion queue behind lb_queue: the engine's thread puts a turn's events in, one thread of the host takes
-// them out in batches. Events lie in an intrusive list, not in a ring: what bounds it is the credit of the calls, and
-// it must be able to hold all of that. LOG events have no credit, so they have a bound of their own.
+// them out in batches. What bounds it is the credit of the calls, and it must be able to hold all of that. LOG events
+// have no credit, so they have a bound of their own. Three batches go round, so that no event costs an allocation: one
+// is filled in a turn, one waits, one is lent.
 //
 // Shared by the handle of the host and the Machine, whichever lives longer. The functions say on which thread they
-// run; the mutex is held for list work only, never while a function of the host runs.
+// run; the mutex is held to pass batches on, never while a function of the host runs.
 #pragma once
 
 #include <condition_variable>
@@ -28,39 +29,6 @@ struct CallRecord {
   bool body_open = false;  // lb_call_append may bring more. Under the inbox's mutex.
 };
 
-// First in, first out; the nodes are the list's.
-class EventList {
- public:
-  EventList() = default;
-  EventList(EventList&& other) noexcept { swap(other); }
-  EventList& operator=(EventList&& other) noexcept {
-    swap(other);
-    return *this;
-  }
-  ~EventList() { clear(); }
-
-  bool empty() const { return first_ == nullptr; }
-  void push(Event&& event);
-  // Moves the whole of `other` behind what is here.
-  void append(EventList&& other);
-  // Moves the first node of `other` behind what is here and returns its event; null when there is none.
-  const Event* take_from(EventList& other);
-  void clear();
-  void swap(EventList& other) noexcept {
-    std::swap(first_, other.first_);
-    std::swap(last_, other.last_);
-  }
-
- private:
-  struct Node {
-    Node* next;
-    Event event;
-  };
-  void link(Node* node);
-  Node* first_ = nullptr;
-  Node* last_ = nullptr;
-};
-
 // As the host sees it. `data` and `detail` point into `event`.
 lb_event view_of(const Event& event);
 
@@ -78,6 +46,7 @@ class Queue final : public EventSink {
   void name_staged(std::vector<lb_call>& ended);
   // Gives the staged events to the host: into the list, or to `deliver`.
   void publish();
+  bool staged() const { return !staged_.empty(); }
 
   // --- The host's threads ---
   int32_t poll(lb_event* out, size_t cap, int32_t timeout_ms);
@@ -89,8 +58,10 @@ class Queue final : public EventSink {
  private:
   void push_to_host();
   void call_wake(std::unique_lock<std::mutex>& lock);
-  bool keep_log(const Event& event, EventList& kept);
+  void shelve();
+  bool keep_log(const Event& event);
   int32_t take(lb_event* out, size_t cap);
+  void end_loan();
 
   const lb_queue_options options_;
 
@@ -98,11 +69,16 @@ class Queue final : public EventSink {
   std::vector<Event> staged_;
   std::vector<lb_event> batch_;  // Scratch of `deliver`.
 
+  // The thread that polls; of nobody who closes while `polls_` says that one does.
+  std::vector<Event> taken_;  // Up to `lent_` they are gone, up to `next_` lent.
+  size_t lent_ = 0;
+  size_t next_ = 0;
+
   std::mutex mutex_;
   std::condition_variable changed_;
   // Below: under mutex_.
-  EventList waiting_;
-  EventList lent_;
+  std::vector<Event> waiting_;
+  bool left_ = false;       // Not all of `taken_` has been lent yet.
   Bell bell_;
   size_t logs_waiting_ = 0;
   uint64_t logs_dropped_ = 0;

@@ -71,6 +71,30 @@ void test_late_descriptor(void**) {
   assert_true(readable(lb_queue_fd(h.queue), host::kPatienceMs));
 }
 
+// ... and of what was left by a poll that had room for less.
+void test_descriptor_of_a_rest(void**) {
+  Host h(host::echo_config());
+  h.start(host::chat_body(false));
+  while (!strstr(h.stats().c_str(), "\"ok\":1")) usleep(1000);
+  lb_event event;
+  assert_int_equal(lb_queue_poll(h.queue, &event, 1, 0), 1);
+  assert_int_equal(lb_queue_poll(h.queue, nullptr, 0, 0), 0);  // The loan is over, and nothing of the rest is lost.
+  assert_true(readable(lb_queue_fd(h.queue), 0));
+  assert_int_equal(lb_queue_poll(h.queue, &event, 1, 0), 1);
+  assert_int_equal(event.kind, LB_EVENT_DATA);
+}
+
+// Events that are gathered come all the same when nothing else happens.
+void test_gathered(void**) {
+  Host h(host::echo_config());
+  std::vector<lb_call> calls;
+  for (int round = 0; round < 20; round++) {
+    for (int i = 0; i < 32; i++) calls.push_back(h.start(host::chat_body(i % 2 == 0)));
+    for (lb_call call : calls) assert_int_equal(h.finish(call).status, LB_OK);
+    calls.clear();
+  }
+}
+
 // Without an empty poll before it, nothing is armed and the descriptor stays quiet.
 void test_armed_by_empty_poll(void**) {
   Host h(host::echo_config());
@@ -447,6 +471,8 @@ int main() {
       cmocka_unit_test(test_descriptor),
       cmocka_unit_test(test_descriptor_clears),
       cmocka_unit_test(test_late_descriptor),
+      cmocka_unit_test(test_descriptor_of_a_rest),
+      cmocka_unit_test(test_gathered),
       cmocka_unit_test(test_armed_by_empty_poll),
       cmocka_unit_test(test_wake),
       cmocka_unit_test(test_deliver),
