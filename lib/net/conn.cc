@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 
 #include "net/fault.h"
 
@@ -19,6 +20,8 @@ constexpr size_t kVectors = 64;
 // uv_write_t holds without allocating.
 constexpr size_t kQueuedVectors = 4;
 constexpr size_t kQueuedBytes = 64 * 1024;
+// A head and a short body: the system takes longer to gather them than it takes to copy them here.
+constexpr size_t kGathered = 2 * 1024;
 
 // One system call; `offered` is what it was given.
 ssize_t send_front(int fd, const Chain& bytes, std::array<iovec, kVectors>& vectors, size_t& offered) {
@@ -26,6 +29,12 @@ ssize_t send_front(int fd, const Chain& bytes, std::array<iovec, kVectors>& vect
   if (bytes.count() == 1) {
     offered = bytes[0].size();
     return ::send(fd, bytes[0].data(), offered, kFlags);
+  }
+  if (bytes.bytes() <= kGathered) {
+    std::array<char, kGathered> all;
+    for (size_t i = 0; i < bytes.count(); offered += bytes[i++].size())
+      std::memcpy(all.data() + offered, bytes[i].data(), bytes[i].size());
+    return ::send(fd, all.data(), offered, kFlags);
   }
   msghdr message{};
   message.msg_iov = vectors.data();
