@@ -236,7 +236,8 @@ LB_API int32_t lb_event_text(const lb_event *event, uint32_t field, const char *
 typedef struct lb_queue_options {
   uint32_t struct_size;
   uint32_t flags;
-  /* Called on the engine's thread when events wait and no poll has seen them. */
+  /* Called on the engine's thread when events wait and no poll has seen them.  An engine with eight calls or more in
+     flight, and a thread of its own, gathers events for up to 50 us while it has more to do. */
   void (*wake)(void *ctx);
   /* Instead of queueing: called on the engine's thread, once a turn, with a batch. */
   void (*deliver)(void *ctx, const lb_event *events, size_t count);

@@ -29,20 +29,21 @@ std::optional<uint64_t> number_of(const lb::Detail& detail, uint32_t field) {
   return std::nullopt;
 }
 
-const std::string* text_of(const lb::Detail& detail, uint32_t field) {
+// It ends in NUL.
+std::string_view text_of(const lb::Detail& detail, uint32_t field) {
   switch (field) {
     case LB_FIELD_UPSTREAM:
-      return &detail.upstream;
+      return detail.upstream;
     case LB_FIELD_MODEL:
-      return &detail.model;
+      return detail.model;
     case LB_FIELD_MESSAGE:
-      return &detail.message;
+      return detail.message;
     case LB_FIELD_REQUEST_ID:
-      return &detail.request_id;
+      return detail.request_id.view();
     case LB_FIELD_TRACE:
-      return &detail.trace;
+      return detail.trace;
   }
-  return nullptr;
+  return {};
 }
 
 }  // namespace
@@ -59,10 +60,10 @@ int32_t lb_event_u64(const lb_event* event, uint32_t field, uint64_t* out) {
 
 int32_t lb_event_text(const lb_event* event, uint32_t field, const char** out, size_t* len) {
   if (!event || !event->detail || !out) return 0;
-  const std::string* value = text_of(*static_cast<const lb::Detail*>(event->detail), field);
-  if (!value || value->empty()) return 0;
-  *out = value->c_str();
-  if (len) *len = value->size();
+  std::string_view value = text_of(*static_cast<const lb::Detail*>(event->detail), field);
+  if (value.empty()) return 0;
+  *out = value.data();
+  if (len) *len = value.size();
   return 1;
 }
 

@@ -34,9 +34,13 @@ std::optional<Error> Inbox::refusal_locked() const {
   return std::nullopt;
 }
 
-std::optional<Error> Inbox::refusal() const {
+Result<std::unique_ptr<CallSpec>> Inbox::blank() {
   std::lock_guard lock(mutex_);
-  return refusal_locked();
+  if (std::optional<Error> error = refusal_locked()) return std::move(*error);
+  if (blank_.empty()) return std::make_unique<CallSpec>();
+  std::unique_ptr<CallSpec> spec = std::move(blank_.back());
+  blank_.pop_back();
+  return spec;
 }
 
 Result<lb_call> Inbox::start(std::unique_ptr<CallSpec> spec) {
@@ -91,10 +95,12 @@ CallRecord* Inbox::find(lb_call call) {
   return calls_.find(call);
 }
 
-void Inbox::end(const std::vector<lb_call>& calls) {
-  if (calls.empty()) return;
+void Inbox::end(const std::vector<lb_call>& calls, std::vector<std::unique_ptr<CallSpec>>& read) {
+  if (calls.empty() && read.empty()) return;
   std::lock_guard lock(mutex_);
   for (lb_call call : calls) calls_.remove(call);
+  for (std::unique_ptr<CallSpec>& spec : read)
+    if (blank_.size() < kBlankMax) blank_.push_back(std::move(spec));
 }
 
 void Inbox::end_all_of(const EventSink& queue) {

@@ -30,6 +30,9 @@ struct Command {
 
 class Inbox {
  public:
+  // Specs that wait to be filled in again: what a turn of a busy engine starts, 64 times 2 KiB.
+  static constexpr size_t kBlankMax = 64;
+
   explicit Inbox(uint32_t calls_max) : calls_max_(calls_max) {}
 
   // --- Any thread ---
@@ -39,8 +42,9 @@ class Inbox {
   Status push(Command&& command);
   // Makes a record and the command that starts the call. FULL, CLOSED.
   Result<lb_call> start(std::unique_ptr<CallSpec> spec);
-  // A cheap look before the work of parsing and copying: would `start` refuse?
-  std::optional<Error> refusal() const;
+  // Before the work of parsing and copying: what `start` would refuse with, or else one to be filled in. Its body is
+  // empty; the other members are what an earlier call left there.
+  Result<std::unique_ptr<CallSpec>> blank();
   // Only for a call in flight: GONE otherwise. INVALID for an `append` behind the end of its body.
   Status push_for(lb_call call, Command&& command);
   // Nothing at all any more; what is in the list is still there to be taken.
@@ -52,7 +56,8 @@ class Inbox {
   // Replaces `out` by all that has come.
   void take(std::vector<Command>& out);
   CallRecord* find(lb_call call);
-  void end(const std::vector<lb_call>& calls);
+  // Removes calls; takes specs that the engine has read, for `blank`.
+  void end(const std::vector<lb_call>& calls, std::vector<std::unique_ptr<CallSpec>>& read);
   // The calls of a queue that goes away.
   void end_all_of(const EventSink& queue);
 
@@ -61,8 +66,9 @@ class Inbox {
   void add_locked(Command&& command);
 
   const uint32_t calls_max_;
-  mutable std::mutex mutex_;
+  std::mutex mutex_;
   std::vector<Command> commands_;
+  std::vector<std::unique_ptr<CallSpec>> blank_;
   Slab<CallRecord> calls_;
   Loop* loop_ = nullptr;
   bool poked_ = false;   // Since the last `take`.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "abi/secrets.h"
+#include "base/batch.h"
 #include "base/text.h"
 #include "engine/head_text.h"
 
@@ -95,14 +96,16 @@ void Machine::run_thread(void* machine) {
 
 Result<lb_call> Machine::start(Queue& queue, const lb_call_options& options, std::string_view head,
                                std::string_view body) {
-  if (std::optional<Error> error = inbox_.refusal()) return std::move(*error);
-  Result<Head> parsed = parse_head_text(head, head_bytes_max_.load(std::memory_order_relaxed));
+  Result<std::unique_ptr<CallSpec>> blank = inbox_.blank();
+  if (!blank.ok()) return blank.error();
+  std::unique_ptr<CallSpec> spec = std::move(blank.value());
+  Result<Head> parsed =
+      parse_head_text(head, head_bytes_max_.load(std::memory_order_relaxed), std::move(spec->head));
   if (!parsed.ok()) return parsed.error();
   uint64_t body_max = body_bytes_max_.load(std::memory_order_relaxed);
   if (body.size() > body_max)
     return Error{Status::INVALID, "", "the body has " + std::to_string(body.size()) + " bytes, limits.body_bytes is " +
                                           std::to_string(body_max)};
-  auto spec = std::make_unique<CallSpec>();
   spec->sink = &queue;
   spec->user_data = options.user_data;
   spec->delivery = static_cast<Delivery>(options.delivery);
@@ -113,6 +116,7 @@ Result<lb_call> Machine::start(Queue& queue, const lb_call_options& options, std
   spec->head = std::move(parsed.value());
   if (!body.empty()) spec->body.push(Chunk::copy(body));
   spec->body_complete = !(options.flags & LB_CALL_APPEND);
+  spec->body_length.reset();
   if (spec->body_complete)
     spec->body_length = body.size();
   else if (const std::string* length = spec->head.find("content-length"))
@@ -239,13 +243,14 @@ void Machine::turn(std::vector<Completion>& completions, Instant now) {
     else if (Gateway::ours(completion.tag))
       gateway_->complete(completion);
   }
-  bool more = run_commands(kCommandsPerTurn);
+  size_t ran = run_commands();
   settle();
   advance_close(now);
-  publish();
+  bool gathering = gathers(!completions.empty() || ran > 0);
+  if (!gathering) publish();
   Instant next = std::min(engine_->next_wake(), gateway_->next_wake());
   if (closing_ && !closed_) next = std::min(next, drain_until_);
-  loop_->wake_at(more ? now : next);
+  loop_->wake_at(gathering || ran == kCommandsPerTurn ? now : next);
 }
 
 void Machine::settle() {
@@ -253,25 +258,33 @@ void Machine::settle() {
   gateway_->flush();
 }
 
-// True: there may be more.
-bool Machine::run_commands(size_t limit) {
-  for (; limit > 0; limit--) {
+// How many: at most kCommandsPerTurn, and then there may be more.
+size_t Machine::run_commands() {
+  for (size_t ran = 0; ran < kCommandsPerTurn; ran++) {
     if (next_command_ == commands_.size()) {
       next_command_ = 0;
       inbox_.take(commands_);
-      if (commands_.empty()) return false;
+      if (commands_.empty()) return ran;
     }
     Command command = std::move(commands_[next_command_++]);
     run(command);
   }
-  return true;
+  return kCommandsPerTurn;
+}
+
+// May the events of this turn wait for those of the next? A host that drives the engine looks for them at once.
+bool Machine::gathers(bool worked) {
+  bool staged = std::any_of(queues_.begin(), queues_.end(), [](const auto& queue) { return queue->staged(); });
+  if (!staged || !worked || driven() || closing_ || engine_->calls() < kGatherCalls) return false;
+  gather_until_ = std::min(gather_until_, engine_->now() + kGather);
+  return engine_->now() < gather_until_;
 }
 
 void Machine::run(Command& command) {
   CallRecord* record = command.call ? inbox_.find(command.call) : nullptr;
   switch (command.kind) {
     case Command::Kind::start:
-      return begin_call(command);
+      return begin_call(command, record);
     case Command::Kind::append:
       if (!record) return;
       engine_->append_body(record->inner, std::move(command.bytes), command.last);
@@ -295,12 +308,13 @@ void Machine::run(Command& command) {
   }
 }
 
-void Machine::begin_call(Command& command) {
-  CallRecord* record = inbox_.find(command.call);
+void Machine::begin_call(Command& command, CallRecord* record) {
   if (!record) return;  // Its queue went away first.
   auto* queue = static_cast<Queue*>(command.spec->sink);
   Result<CallId> inner = engine_->start(std::move(*command.spec));
   if (inner.ok()) {
+    command.spec->head = engine_->take_blank_head();
+    read_.push_back(std::move(command.spec));
     record->inner = inner.value();
     return engine_->want_room(record->inner);
   }
@@ -366,9 +380,11 @@ void Machine::cut() {
 
 // Calls leave the table before their DONE can be seen, so that a host that sees it may start the next one.
 void Machine::publish() {
+  gather_until_ = Instant::never();
   for (const std::shared_ptr<Queue>& queue : queues_) queue->name_staged(ended_);
-  inbox_.end(ended_);
+  inbox_.end(ended_, read_);
   ended_.clear();
+  empty_batch(read_);
   for (const std::shared_ptr<Queue>& queue : queues_) queue->publish();
   retired_.clear();
 }
@@ -377,7 +393,7 @@ void Machine::finish() {
   Turn turn(*this);
   inbox_.shut();
   engine_->begin(Loop::now());
-  while (run_commands(kCommandsPerTurn)) {
+  while (run_commands() == kCommandsPerTurn) {
   }
   if (!closed_) {
     closing_ = true;

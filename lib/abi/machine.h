@@ -32,6 +32,11 @@ class Machine final : public TurnHost, public std::enable_shared_from_this<Machi
  public:
   // Commands that one turn runs; the rest waits for the next, so that sockets are not starved. Ours: some 100 us.
   static constexpr size_t kCommandsPerTurn = 1024;
+  // While there is more to do, events wait so long for others: to wake a thread of the host for each costs more than
+  // what it then does. Ours: calls from Rust, 32 at a time, take an eighth less CPU with it, and no longer.
+  static constexpr Duration kGather = Duration::from_us(50);
+  // With fewer calls in flight there is nothing worth waiting for.
+  static constexpr size_t kGatherCalls = 8;
   // lb.h names it.
   static constexpr uint32_t kCallsMaxDefault = 65'536;
 
@@ -88,9 +93,10 @@ class Machine final : public TurnHost, public std::enable_shared_from_this<Machi
 
   // Within a turn.
   void settle();
-  bool run_commands(size_t limit);
+  size_t run_commands();
+  bool gathers(bool worked);
   void run(Command& command);
-  void begin_call(Command& command);
+  void begin_call(Command& command, CallRecord* record);
   void drop_queue(const std::shared_ptr<Queue>& queue);
   std::optional<Error> apply(const std::shared_ptr<const Config>& config);
   void begin_close(uint64_t drain_ms);
@@ -115,6 +121,8 @@ class Machine final : public TurnHost, public std::enable_shared_from_this<Machi
   std::vector<Command> commands_;                // Taken from the inbox ...
   size_t next_command_ = 0;                      // ... and run up to here.
   std::vector<lb_call> ended_;                   // Scratch of `publish`.
+  std::vector<std::unique_ptr<CallSpec>> read_;  // In this turn, to be filled in again.
+  Instant gather_until_ = Instant::never();
   bool closing_ = false;
   bool closed_ = false;
   bool freed_ = false;                           // Driven: within a turn.

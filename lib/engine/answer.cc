@@ -1,9 +1,11 @@
 // The response of an attempt: held back until there is something to commit to, then relayed within the caller's
 // window, and never presented as whole when it is not.
 #include <algorithm>
+#include <span>
 
 #include "base/text.h"
 #include "engine/call.h"
+#include "engine/pieces.h"
 #include "wire/dialect/gemini_array.h"
 #include "wire/escape.h"
 #include "wire/rate_limits.h"
@@ -20,15 +22,6 @@ Chunk take(Chain& chain, uint64_t n) {
   return part;
 }
 
-// What is made here goes out in pieces no longer than a TLS record, as what a socket brings does: the window may be
-// overrun by one.
-constexpr size_t kPieceMax = 16 * 1024;
-
-void push_pieces(Chain& to, std::string_view bytes) {
-  Chunk all = Chunk::copy(bytes);
-  for (size_t at = 0; at < all.size(); at += kPieceMax) to.push(all.slice(at, std::min(kPieceMax, all.size() - at)));
-}
-
 }  // namespace
 
 void Call::on_bytes(Link& link, const Chunk& chunk) {
@@ -43,9 +36,14 @@ void Call::on_bytes(Link& link, const Chunk& chunk) {
   pieces.clear();
   size_t used = link.parser.feed(chunk.view(), pieces);
   attempt_.garbage = used < chunk.size();
-  for (const Http1Parser::Piece& piece : pieces) {
-    if (!on_piece(link, chunk, piece)) return;
+  for (size_t i = 0; i < pieces.size();) {
+    size_t run = body_run(pieces, i);
+    if (run > 1)
+      on_body(joined(std::span(pieces).subspan(i, run)));
+    else if (!on_piece(link, chunk, pieces[i]))
+      return;
     if (attempt_.serial != serial || attempt_.link != id) return;
+    i += std::max<size_t>(run, 1);
   }
   if (link.parser.fault() == Http1Parser::Fault::none) {
     if (phase_ == Phase::relaying) release();
@@ -138,7 +136,7 @@ void Call::inspect_events(const Chunk& chunk) {
       continue;
     }
     if (sign == Answer::Sign::error) {
-      in_band_error_ = head_emitted_ || (content && !validation_);
+      in_band_error_ = head_emitted_ || (content && !validation_ && delivery_ != Delivery::whole);
       if (in_band_error_) {
         rewrite(event);
         break;
@@ -198,7 +196,7 @@ void Call::hold_array(std::string_view events) {
 WriteAnswer Call::how_to_answer() const {
   WriteAnswer how;
   how.model = model_;
-  how.id = request_id_;
+  how.id = request_id_.view();
   int64_t now = context_.options.unix_time_s ? context_.options.unix_time_s() : 0;
   how.created = static_cast<uint64_t>(std::max<int64_t>(now, 0));
   how.stream_usage = translation_ && translation_->conversation().stream_usage;
@@ -364,7 +362,7 @@ void Call::commit() {
   write_fields(head, context_.text);
   context_.text.append("x-lb-served-by: ").append(served_by_);
   context_.text.append("\r\nx-lb-attempts: ").append(std::to_string(attempts_));
-  context_.text.append("\r\nx-lb-request-id: ").append(request_id_).append("\r\n");
+  context_.text.append("\r\nx-lb-request-id: ").append(request_id_.view()).append("\r\n");
   if (hedged_ && attempt_.serial) context_.text.append("x-lb-hedged: ").append(attempt_.hedge ? "won\r\n" : "lost\r\n");
   if (attempt_.translated && !translation_->losses().empty()) {
     context_.text.append("x-lb-lossy: ").append(translation_->losses().text()).append("\r\n");
@@ -374,7 +372,7 @@ void Call::commit() {
   if (!trace_.empty()) context_.text.append("x-lb-trace: ").append(trace_).append("]\r\n");
   event.data = Chunk::copy(context_.text);
   // No other attempt will need them; a stream may go on for minutes, and they were a quarter of what it holds.
-  request_ = Head();
+  context_.keep_blank(std::exchange(request_, Head()));
   head = Head();
   first_byte_ = context_.now;
   event.detail = detail("");

@@ -427,7 +427,7 @@ bool Call::may_go_on(const Judgement& judgement) {
 
 void Call::note_attempt(ErrorClass what, const std::string& message) {
   context_.log(LogLevel::debug, "attempt failed",
-               "\"request_id\":" + json_quote(request_id_) + ",\"deployment\":" +
+               "\"request_id\":" + json_quote(request_id_.view()) + ",\"deployment\":" +
                    json_quote(served_by_) + ",\"class\":\"" + error_class_name(what) +
                    "\",\"error\":" + json_quote(message));
   if (!want_attempts_) return;

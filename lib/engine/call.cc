@@ -32,7 +32,7 @@ Call::Call(Context& context, CallId id, CallSpec&& spec, Asked&& asked)
       body_first_(std::move(spec.body)),
       world_(context.fleet.world()),
       started_(context.now),
-      request_id_(make_request_id(context.id_rng)) {
+      request_id_(context.id_rng) {
   deadline_timer_.owner = phase_timer_.owner = tick_timer_.owner = id;
   deadline_timer_.kind = static_cast<uint32_t>(TimerKind::call_deadline);
   phase_timer_.kind = static_cast<uint32_t>(TimerKind::call_phase);
@@ -268,7 +268,7 @@ void Call::end(Status status, uint32_t code, std::string message) {
   if (status != Status::OK && routed_) event.detail->retry_after = shortest_wait();
   if (status != Status::OK && status != Status::CANCELLED && context_.options.log_level >= LogLevel::warn)
     context_.log(LogLevel::warn, "call failed",
-                 "\"request_id\":" + json_quote(request_id_) + ",\"model\":" + json_quote(model_) +
+                 "\"request_id\":" + json_quote(request_id_.view()) + ",\"model\":" + json_quote(model_) +
                      ",\"status\":\"" + status_name(status) + "\",\"attempts\":" +
                      std::to_string(attempts_) + ",\"error\":" + json_quote(event.detail->message));
   emit(Event::Kind::done, std::move(event));

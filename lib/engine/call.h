@@ -352,7 +352,7 @@ class Call {
   Usage usage_;
 
   int64_t echo_left_ = -1;       // Pieces still to come; -1: not an echo.
-  std::string request_id_;
+  RequestId request_id_;
   std::string_view counted_;     // "estimate" or "exact": the tokens were counted here, and how.
 };
 

@@ -7,12 +7,16 @@
 
 namespace lb {
 
-std::string make_request_id(Rng& rng) {
+RequestId::RequestId(Rng& rng) : text_{'l', 'b', '-'} {
   static constexpr char kHex[] = "0123456789abcdef";
-  std::string id = "lb-";
   uint64_t bits = rng.next();
-  for (int i = 0; i < 16; i++, bits >>= 4) id += kHex[bits & 15];
-  return id;
+  for (size_t i = 3; i < kSize; i++, bits >>= 4) text_[i] = kHex[bits & 15];
+}
+
+void Context::keep_blank(Head&& head) {
+  if (blank_heads.size() == kBlankHeadsMax) return;
+  head.clear();
+  blank_heads.push_back(std::move(head));
 }
 
 void Outbox::flush() {

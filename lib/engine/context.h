@@ -51,6 +51,9 @@ class Outbox {
 };
 
 struct Context {
+  // What a turn of a busy engine starts; 64 times 2 KiB.
+  static constexpr size_t kBlankHeadsMax = 64;
+
   Context(Net& net_, const EngineOptions& options_, Instant now_)
       : net(net_),
         options(options_),
@@ -79,6 +82,9 @@ struct Context {
   std::vector<CallId> ended;       // To be removed once nothing of theirs is running.
   std::vector<Http1Parser::Piece> pieces;  // Scratch of the response path.
   std::string text;                        // Scratch for heads.
+  std::vector<Head> blank_heads;           // Of requests that are done with, emptied: see Engine::take_blank_head.
+
+  void keep_blank(Head&& head);
 
   // Unix time minus `now`; zero where there is no wall clock.
   Duration wall() const {

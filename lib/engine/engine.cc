@@ -124,6 +124,14 @@ Instant Engine::next_wake() const {
   return state_->unfinished ? state_->now : state_->timers.next();
 }
 
+Head Engine::take_blank_head() {
+  std::vector<Head>& blank = state_->blank_heads;
+  if (blank.empty()) return {};
+  Head head = std::move(blank.back());
+  blank.pop_back();
+  return head;
+}
+
 Result<CallId> Engine::start(CallSpec&& spec) {
   State& s = *state_;
   if (s.closing) return Error{Status::CLOSED, "", "the engine is closing"};

@@ -54,6 +54,9 @@ class Engine {
   // --- Calls ---
   // INVALID (head), FULL (calls_max) or CLOSED at once; from OK on exactly one `done` comes.
   Result<CallId> start(CallSpec&& spec);
+  // An empty head for another `start`, with the memory of one that came with an earlier call, if there is one: malloc
+  // is slow at what is made on one thread and freed on another.
+  Head take_blank_head();
   // More of a request body whose call started with body_complete = false. Harmless after the end.
   void append_body(CallId call, Chunk bytes, bool last);
   // May more be appended now? When not, a `room` event says when. True for a call that has ended.

@@ -2,10 +2,12 @@
 // layer and the gateway.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/chunk.h"
@@ -19,6 +21,19 @@ namespace lb {
 
 using CallId = uint64_t;  // Never 0, never reused within an engine; the top four bits are 0.
 
+// "lb-" and sixteen hexadecimal digits: what x-lb-request-id says. Of one size, so that none is allocated.
+class RequestId {
+ public:
+  RequestId() = default;  // "".
+  explicit RequestId(Rng& rng);
+  bool empty() const { return text_[0] == '\0'; }
+  std::string_view view() const { return empty() ? std::string_view() : std::string_view(text_.data(), kSize); }
+
+ private:
+  static constexpr size_t kSize = 19;
+  std::array<char, kSize + 1> text_{};
+};
+
 // What lb_event_u64 and lb_event_text read. Belongs to the event that carries it.
 struct Detail {
   Usage usage;
@@ -31,7 +46,7 @@ struct Detail {
   std::string upstream;                 // Name of the deployment; "" before the first dispatch.
   std::string model;                    // As the caller asked for it.
   std::string message;                  // For people; never contains a secret.
-  std::string request_id;
+  RequestId request_id;
   std::string trace;  // Why it went where it went, as JSON; "" unless x-lb-trace asked.
   std::string code;  // The machine-readable code of the error body: "model_not_found".
 };
@@ -66,9 +81,6 @@ class EventSink {
   std::vector<Event> pending_;
   bool listed_ = false;
 };
-
-// "lb-" and sixteen hexadecimal digits: what x-lb-request-id says.
-std::string make_request_id(Rng& rng);
 
 enum class Delivery : uint8_t {
   bytes,   // The body as it came, dechunked.

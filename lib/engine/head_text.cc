@@ -24,12 +24,12 @@ Result<Asked> asked_by(const Head& head) {
                    "; there is " + std::string(operations_known())};
 }
 
-Result<Head> parse_head_text(std::string_view text, uint32_t bytes_max) {
+Result<Head> parse_head_text(std::string_view text, uint32_t bytes_max, Head&& blank) {
   constexpr std::string_view kEnd = "\r\n\r\n";
   size_t end = text.find(kEnd);
   if (end != std::string_view::npos && end + kEnd.size() != text.size())
     return invalid("bytes follow its blank line; pass the body as the body");
-  Http1Parser parser(Http1Parser::Kind::request, {.head_bytes = bytes_max});
+  Http1Parser parser(Http1Parser::Kind::request, {.head_bytes = bytes_max}, std::move(blank));
   std::vector<Http1Parser::Piece> pieces;
   parser.feed(text, pieces);
   if (end == std::string_view::npos) parser.feed(text.ends_with("\r\n") ? kEnd.substr(2) : kEnd, pieces);

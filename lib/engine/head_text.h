@@ -16,6 +16,6 @@ Result<Asked> asked_by(const Head& head);
 
 // With or without the blank line at its end. INVALID when it is not a request head, longer than `bytes_max`, or names
 // no operation that the engine has.
-Result<Head> parse_head_text(std::string_view text, uint32_t bytes_max);
+Result<Head> parse_head_text(std::string_view text, uint32_t bytes_max, Head&& blank = {});
 
 }  // namespace lb

@@ -166,7 +166,7 @@ void Client::answer_error(const Refusal& why, const Detail* detail) {
     if (!detail->trace.empty()) append_field(fields, "x-lb-trace", detail->trace);
   }
   append_field(fields, "x-lb-request-id",
-               detail && !detail->request_id.empty() ? detail->request_id : make_request_id(context_.ids));
+               (detail && !detail->request_id.empty() ? detail->request_id : RequestId(context_.ids)).view());
   put_head(why.status, fields, body.size());
   if (!head_only_) put_text(body);
   end_answer();

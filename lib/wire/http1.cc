@@ -14,6 +14,15 @@ namespace {
 
 // What most heads have room in; 16 fields are 1024 bytes, the most that malloc keeps at hand (glibc's tcache).
 constexpr size_t kFieldsReserved = 16;
+// An emptied text keeps so much: names, most credentials, and what SDKs say of themselves are shorter.
+constexpr size_t kTextKept = 256;
+
+void empty_text(std::string& text) {
+  if (text.capacity() > kTextKept)
+    text = std::string();
+  else
+    text.clear();
+}
 
 // No CR, LF or NUL: what fits on one line.
 bool one_line(std::string_view text) {
@@ -56,6 +65,27 @@ std::string_view Head::get(std::string_view name) const {
 void Head::set(std::string_view name, std::string_view value) {
   remove(name);
   add(name, value);
+}
+
+void Head::clear() {
+  for (std::string* text : {&method, &target, &reason}) empty_text(*text);
+  status = 0;
+  minor = 1;
+  for (Field& field : fields) {
+    if (spare.size() == kFieldsReserved) break;
+    empty_text(field.name);
+    empty_text(field.value);
+    spare.push_back(std::move(field));
+  }
+  fields.clear();
+}
+
+Head::Field& Head::new_field() {
+  if (fields.capacity() == 0) fields.reserve(kFieldsReserved);
+  if (spare.empty()) return fields.emplace_back();
+  fields.push_back(std::move(spare.back()));
+  spare.pop_back();
+  return fields.back();
 }
 
 void Head::add(std::string_view name, std::string_view value) {
@@ -152,12 +182,7 @@ struct Http1Parser::State {
   }
   // For the next message, which may be the one behind a 1xx response.
   void clear() {
-    head.method.clear();
-    head.target.clear();
-    head.reason.clear();
-    head.status = 0;
-    head.minor = 1;
-    head.fields.clear();
+    head.clear();
     line_size = start_size = framing_size = 0;
     line_tail.clear();
     last = 0;
@@ -206,8 +231,7 @@ struct Http1Parser::Callbacks {
     if (s.head_done) return 0;
     if (s.in_value) {
       s.in_value = false;
-      if (s.head.fields.capacity() == 0) s.head.fields.reserve(kFieldsReserved);
-      s.head.fields.emplace_back();
+      s.head.new_field();
     }
     s.head.fields.back().name.append(at, size);
     return 0;
@@ -420,11 +444,12 @@ size_t Http1Parser::State::feed_body(std::string_view bytes) {
   return used;
 }
 
-Http1Parser::Http1Parser(Kind kind, Limits limits) : state_(std::make_unique<State>()) {
+Http1Parser::Http1Parser(Kind kind, Limits limits, Head&& blank) : state_(std::make_unique<State>()) {
   static constexpr llhttp_settings_t kSettings = Callbacks::settings();
   llhttp_init(&state_->parser, kind == Kind::request ? HTTP_REQUEST : HTTP_RESPONSE, &kSettings);
   state_->parser.data = state_.get();
   state_->limits = limits;
+  state_->head = std::move(blank);
 }
 
 Http1Parser::~Http1Parser() = default;

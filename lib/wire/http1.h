@@ -28,7 +28,11 @@ struct Head {
   std::string reason;         // Responses.
   uint8_t minor = 1;          // HTTP/1.x.
   std::vector<Field> fields;
+  std::vector<Field> spare;   // Empty ones, whose memory `new_field` uses again.
 
+  // Empties it. Its memory stays, but for that of long texts.
+  void clear();
+  Field& new_field();         // Behind the others, empty.
   // The first field of that name; null if absent.
   const std::string* find(std::string_view name) const;
   std::string_view get(std::string_view name) const;  // "" if absent.
@@ -70,7 +74,8 @@ class Http1Parser {
     std::string_view bytes;
   };
 
-  Http1Parser(Kind kind, Limits limits);
+  // `blank`: an empty head whose memory the first message may use.
+  Http1Parser(Kind kind, Limits limits, Head&& blank = {});
   ~Http1Parser();
   Http1Parser(Http1Parser&&) noexcept;
   Http1Parser& operator=(Http1Parser&&) noexcept;

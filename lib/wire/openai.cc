@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "wire/escape.h"
+#include "wire/quote.h"
 #include "wire/retry_after.h"
 
 namespace lb {
@@ -347,7 +348,8 @@ bool OpenAiAnswer::like_last(std::string_view data) const {
   if (around == 0 || data.size() <= around) return false;
   if (!data.starts_with(before_text_) || !data.ends_with(after_text_)) return false;
   std::string_view text = data.substr(before_text_.size(), data.size() - around);
-  return text.find_first_of("\"\\") == std::string_view::npos;
+  const char* end = text.data() + text.size();
+  return find_mark(text.data(), end) == end;
 }
 
 // `data` is an event of content that has been scanned: if it is plain text and nothing else, its like need not be.

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Proves that the simulator can fail: plants one defect at a time into a copy of the tree, and expects seeds to catch it.
 
-planted.py [--seeds N] [--shrink] [NAME...]
+planted.py [--seeds N] [--shrink] [--places] [NAME...]
 
-Prints which seed caught which defect, with --shrink also the scenario made small. Exit code 1 if one was not caught.
+Prints which seed caught which defect, with --shrink also the scenario made small. With --places it only looks whether
+each defect still has its place in the tree. Exit code 1 if one was not caught, or has none.
 """
 import argparse
 import os
@@ -39,11 +40,11 @@ DEFECTS = {
     "waiting calls forgotten": (
         "lib/engine/attempt.cc", "  echo_left_ = -1;\n  context_.capacity_freed = true;\n", "  echo_left_ = -1;\n"),
     "model spliced at the wrong place": (
-        "lib/engine/attempt.cc", "      attempt_.cursor = scan_.model_end();\n", "      attempt_.cursor = scan_.model_end() + 1;\n"),
+        "lib/engine/attempt.cc", "      attempt_.cursor = attempt_.splice_end;\n", "      attempt_.cursor = attempt_.splice_end + 1;\n"),
     "caller's credentials sent upstream": (
         "lib/engine/dispatch.cc", "\"expect\",         \"authorization\", ", "\"expect\", "),
     "no error event on a broken stream": (
-        "lib/engine/answer.cc", "    if (!in_band_error_)\n", "    if (false)\n"),
+        "lib/engine/answer.cc", "in_band_error_ ? \"\" : broken_event(operation_, message);", "\"\";"),
     # Found by clients of the gateway.
     "a length promised for an answer that may break": (
         "lib/engine/answer.cc", "  if (events_ || may_break) head.remove(", "  if (false) head.remove("),
@@ -88,13 +89,13 @@ DEFECTS = {
     "caller's fields sent to another provider": (
         "lib/engine/attempt.cc", "    if (attempt_.translated && is_of_a_dialect(field.name)) continue;\n", ""),
     "translated answer beyond the window": (
-        "lib/engine/answer.cc", "at += kPieceMax) to.push(all.slice(at, std::min(kPieceMax, all.size() - at)));",
+        "lib/engine/pieces.h", "at += kPieceMax) to.push(all.slice(at, std::min(kPieceMax, all.size() - at)));",
         "at += all.size()) to.push(all);"),
     "error event of another dialect": (
         "lib/wire/answer.cc", "  if (operation == Operation::messages) return anthropic_error_event(",
         "  if (false) return anthropic_error_event("),
     "last text of a translated stream lost": (
-        "lib/engine/answer.cc", "  if (attempt_.translated) hold_translated();\n", "  if (attempt_.translated && !head_emitted_) hold_translated();\n"),
+        "lib/engine/answer.cc", "    hold_rewritten();\n    if (attempt_.stream) trace", "    if (!head_emitted_) hold_rewritten();\n    if (attempt_.stream) trace"),
     "hedged without its whole body": (
         "lib/engine/hedge.cc", "if (!open || hedged_ || !body_.complete() || !body_.replayable()) return;", "if (!open || hedged_) return;"),
 }
@@ -134,12 +135,25 @@ def caught(sim, seeds):
     return line[0] if line else f"exit code {done.returncode}"
 
 
+def look_for_places():
+    gone = 0
+    for name, (file, old, _) in DEFECTS.items():
+        with open(os.path.join(ROOT, file)) as f:
+            if f.read().count(old) != 1:
+                print(f"{name}: the place in {file} is not there (any more); adapt DEFECTS")
+                gone += 1
+    return 1 if gone else 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=300)
     parser.add_argument("--shrink", action="store_true")
+    parser.add_argument("--places", action="store_true")
     parser.add_argument("names", nargs="*")
     args = parser.parse_args()
+    if args.places:
+        return look_for_places()
     tree = tempfile.mkdtemp(prefix="lb-planted-")
     missed = 0
     try:

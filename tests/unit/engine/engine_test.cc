@@ -33,7 +33,7 @@ void passes_a_call(void**) {
   rig.expect_done(Status::OK, 200);
   assert_true(has(rig.head, "x-lb-served-by: a\r\n"));
   assert_true(has(rig.head, "x-lb-attempts: 1\r\n"));
-  assert_true(has(rig.head, "x-lb-request-id: " + rig.detail.request_id));
+  assert_true(has(rig.head, "x-lb-request-id: " + std::string(rig.detail.request_id.view())));
   assert_int_equal(*rig.detail.usage.input, 3);
   assert_int_equal(*rig.detail.usage.output, 4);
 }
@@ -150,6 +150,47 @@ void an_error_event_before_content_fails_over(void**) {
   rig.says(2, std::string(kStreamHead) + chunk(delta("x") + finish()) + "0\r\n\r\n");
   rig.expect_done(Status::OK, 200);
   assert_string_equal(rig.body.c_str(), (delta("x") + finish()).c_str());
+}
+
+// Of an answer that is delivered whole nothing has gone out, whatever stood before the error.
+void an_error_event_behind_content_fails_over_where_all_is_held(void**) {
+  Rig rig;
+  CallSpec call = rig.spec(R"({"model":"m","stream":true})");
+  call.delivery = Delivery::whole;
+  rig.start(std::move(call));
+  rig.up(1);
+  rig.says(1, std::string(kStreamHead) +
+                  chunk(delta("x") + event(R"({"error":{"message":"overloaded","type":"overloaded_error"}})")));
+  rig.up(2);
+  rig.says(2, std::string(kStreamHead) + chunk(delta("y") + finish()) + "0\r\n\r\n");
+  rig.expect_done(Status::OK, 200);
+  assert_string_equal(rig.body.c_str(), (delta("y") + finish()).c_str());
+}
+
+// Chunks of one read go on as one piece; of many bytes, in pieces that overrun the window by little.
+void chunks_of_one_read_are_one_piece(void**) {
+  Rig rig(1);
+  rig.start(rig.spec(R"({"model":"m","stream":true})"));
+  rig.up(1);
+  std::string events = delta("x");
+  rig.says(1, std::string(kStreamHead) + chunk(events));
+  std::string many;
+  for (int i = 0; i < 50; i++) {
+    std::string one = delta("y" + std::to_string(i));
+    events += one;
+    many += chunk(one.substr(0, 9)) + chunk(one.substr(9));
+  }
+  rig.says(1, many + chunk("data: half"));
+  assert_int_equal(rig.pieces.size(), 2);
+  assert_string_equal(rig.body.c_str(), events.c_str());
+  rig.says(1, chunk("\n\n"));
+  rig.pieces.clear();
+  std::string large = delta(std::string(5000, 'z'));
+  rig.says(1, chunk(large) + chunk(large) + chunk(large) + chunk(large) + chunk(large));
+  assert_int_equal(rig.pieces.size(), 2);
+  assert_string_equal(rig.pieces[0].c_str(), (large + large + large).c_str());
+  rig.says(1, chunk(finish()) + "0\r\n\r\n");
+  rig.expect_done(Status::OK, 200);
 }
 
 void a_cut_stream_is_broken_and_says_so(void**) {
@@ -425,6 +466,8 @@ int main() {
       cmocka_unit_test(the_smallest_wait_is_told),
       cmocka_unit_test(tries_each_address),
       cmocka_unit_test(an_error_event_before_content_fails_over),
+      cmocka_unit_test(an_error_event_behind_content_fails_over_where_all_is_held),
+      cmocka_unit_test(chunks_of_one_read_are_one_piece),
       cmocka_unit_test(a_cut_stream_is_broken_and_says_so),
       cmocka_unit_test(connect_deadline),
       cmocka_unit_test(head_deadline),

@@ -608,6 +608,43 @@ void heads_may_be_taken(void**) {
   assert_text(reader.head().get("host"), "a");
 }
 
+// What a head is emptied of, the next one fills again.
+void emptied_heads_ask_for_no_memory(void**) {
+  std::string first = "POST /v1/chat/completions HTTP/1.1\r\nauthorization: Bearer " + std::string(100, 'k') +
+                      "\r\na-name-of-thirty-two-characters-: x\r\n\r\n";
+  std::string second = "GET /v1/models-and-more HTTP/1.1\r\nuser-agent-of-this-sort: " + std::string(90, 'u') +
+                       "\r\naccept-and-something: application/json-or-so\r\n\r\n";
+  std::vector<Piece> pieces;
+  pieces.reserve(4);
+  Http1Parser parser(Kind::request, {});
+  parser.feed(first, pieces);
+  Head head = std::move(parser.head());
+  head.clear();
+  assert_true(head.fields.empty() && head.method.empty() && head.target.empty());
+  assert_int_equal(head.spare.size(), 2);
+  Http1Parser next(Kind::request, {}, std::move(head));
+  size_t before = allocations;
+  next.feed(second, pieces);
+  assert_int_equal(allocations - before, 0);
+  assert_text(next.head().target, "/v1/models-and-more");
+  assert_int_equal(next.head().fields.size(), 2);
+  assert_text(next.head().get("user-agent-of-this-sort"), std::string(90, 'u').c_str());
+  assert_text(next.head().get("accept-and-something"), "application/json-or-so");
+}
+
+void emptied_heads_keep_little(void**) {
+  Head head;
+  head.method = head.target = head.reason = std::string(1000, 'x');
+  head.status = 404;
+  head.minor = 0;
+  for (int i = 0; i < 100; i++) head.add(std::string(1000, 'n'), std::string(1000, 'v'));
+  head.clear();
+  assert_int_equal(head.spare.size(), 16);
+  assert_true(head.fields.empty() && head.status == 0 && head.minor == 1);
+  for (const std::string* text : {&head.method, &head.target, &head.reason, &head.spare[0].name, &head.spare[15].value})
+    assert_true(text->empty() && text->capacity() <= 256);
+}
+
 void bodies_ask_for_no_memory(void**) {
   Http1Parser parser(Kind::request, {});
   std::vector<Piece> pieces;
@@ -666,6 +703,8 @@ int main() {
       cmocka_unit_test(nothing_is_consumed_after_a_fault),
       cmocka_unit_test(parsers_move),
       cmocka_unit_test(heads_may_be_taken),
+      cmocka_unit_test(emptied_heads_ask_for_no_memory),
+      cmocka_unit_test(emptied_heads_keep_little),
       cmocka_unit_test(bodies_ask_for_no_memory),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);

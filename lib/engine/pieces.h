@@ -1,0 +1,43 @@
+// In what pieces the body of an answer goes through the engine, and out of it.
+#pragma once
+
+#include <algorithm>
+#include <span>
+#include <string_view>
+
+#include "base/chunk.h"
+#include "wire/http1.h"
+
+namespace lb {
+
+// What is put together here is no longer than a TLS record, as what a socket brings: the window may be overrun by one.
+constexpr size_t kPieceMax = 16 * 1024;
+
+inline void push_pieces(Chain& to, std::string_view bytes) {
+  Chunk all = Chunk::copy(bytes);
+  for (size_t at = 0; at < all.size(); at += kPieceMax) to.push(all.slice(at, std::min(kPieceMax, all.size() - at)));
+}
+
+// Many upstreams send each event of a stream as a chunk of its own. Those that came in one read go on as one piece:
+// what is done for each costs more than to copy it. How many they are from `first` on; 0 where no body is.
+inline size_t body_run(std::span<const Http1Parser::Piece> pieces, size_t first) {
+  size_t count = 0;
+  size_t bytes = 0;
+  for (const Http1Parser::Piece& piece : pieces.subspan(first)) {
+    bytes += piece.bytes.size();
+    if (piece.kind != Http1Parser::Piece::Kind::body || (count > 0 && bytes > kPieceMax)) break;
+    count++;
+  }
+  return count;
+}
+
+inline Chunk joined(std::span<const Http1Parser::Piece> run) {
+  size_t size = 0;
+  for (const Http1Parser::Piece& piece : run) size += piece.bytes.size();
+  Chunk all = Chunk::make(size);
+  char* at = all.writable();
+  for (const Http1Parser::Piece& piece : run) at = std::copy(piece.bytes.begin(), piece.bytes.end(), at);
+  return all;
+}
+
+}  // namespace lb
