@@ -103,6 +103,7 @@ struct Head {
 /// Where the engine's thread leaves what comes, and the futures look for it.
 #[derive(Default)]
 struct State {
+    lines: Vec<u8>, // Of the head, until it has come.
     head: Option<Head>,
     bytes: Vec<u8>,
     ends: VecDeque<usize>, // Where the pieces in `bytes` end; the last is its length.
@@ -124,7 +125,8 @@ impl State {
             }
             sys::LB_EVENT_HEAD => {
                 let window = number(event, sys::LB_FIELD_WINDOW_BYTES).unwrap_or(0);
-                self.head = Some(Head { code: event.code as u16, lines: data.to_vec(), window });
+                self.lines.extend_from_slice(data);
+                self.head = Some(Head { code: event.code as u16, lines: take(&mut self.lines), window });
             }
             sys::LB_EVENT_ROOM => self.room = true,
             sys::LB_EVENT_ATTEMPT => self.failed.push(Done::of(event, Vec::new())),
@@ -142,6 +144,12 @@ impl State {
 pub(crate) struct Shared(Mutex<State>);
 
 impl Shared {
+    /// With room for a short answer: what the engine's thread allocates and another frees is what malloc is slow at.
+    fn roomy() -> Arc<Shared> {
+        let (lines, bytes, ends) = (Vec::with_capacity(512), Vec::with_capacity(1024), VecDeque::with_capacity(2));
+        Arc::new(Shared(Mutex::new(State { lines, bytes, ends, ..State::default() })))
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -220,7 +228,7 @@ pub struct Call {
 
 impl Call {
     pub(crate) fn start(engine: &Engine, request: &Request, body: &[u8], flags: u32) -> Call {
-        let (shared, wanted, mut id) = (Arc::new(Shared::default()), &request.options, 0);
+        let (shared, wanted, mut id) = (Shared::roomy(), &request.options, 0);
         let options = sized!(lb_call_options {
             delivery: wanted.delivery as u32,
             user_data: Arc::into_raw(shared.clone()) as u64,

@@ -62,12 +62,11 @@ impl Hub {
         }
     }
 
-    fn end(&self) {
+    /// Says who waits for it.
+    fn end(&self) -> Vec<Waker> {
         let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
         closed.0 = true;
-        let wakers = std::mem::take(&mut closed.1);
-        drop(closed);
-        wakers.into_iter().for_each(wake);
+        std::mem::take(&mut closed.1)
     }
 }
 
@@ -85,21 +84,25 @@ impl Drop for Hub {
 unsafe extern "C" fn deliver(ctx: *mut sys::c_void, events: *const sys::lb_event, count: usize) {
     // SAFETY: the engine lends the events for this call, and the queue has a count of the hub until CLOSED.
     let (hub, mut events) = unsafe { (&*(ctx as *const Hub), std::slice::from_raw_parts(events, count)) };
+    // Behind all that came: a runtime's thread that wakes for one call sleeps again before it hears of the next.
+    let (mut wakers, mut last) = (Vec::with_capacity(count), None);
     while let Some(first) = events.first() {
         let same = if first.call == 0 { 1 } else { events.iter().take_while(|it| it.call == first.call).count() };
         let (group, rest) = events.split_at(same);
         events = rest;
         match first.kind {
             // SAFETY: the events of one call, whose user_data is a Shared.
-            _ if first.call != 0 => unsafe { Shared::take(group) }.into_iter().flatten().for_each(wake),
+            _ if first.call != 0 => wakers.extend(unsafe { Shared::take(group) }.into_iter().flatten()),
             sys::LB_EVENT_CLOSED => {
-                hub.end();
+                wakers.append(&mut hub.end());
                 // SAFETY: it comes once, and nothing comes after it.
-                return drop(unsafe { Arc::from_raw(ctx as *const Hub) });
+                last = Some(unsafe { Arc::from_raw(ctx as *const Hub) });
             }
             _ => hub.take(first),
         }
     }
+    wakers.into_iter().for_each(wake);
+    drop(last);
 }
 
 /// The engine and its one queue, for as long as any [`Engine`], [`Call`] or [`Response`](crate::Response) lives.
