@@ -15,7 +15,6 @@ import (
 	"net/http"
 	"runtime/cgo"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 	"unsafe"
@@ -303,19 +302,13 @@ func (c *call) send() {
 }
 
 func (c *call) response(request *http.Request, ended bool) *http.Response {
-	lines := strings.Split(c.head, "\r\n") // The last is empty. In its place are the values, one after the other.
-	fields := make(http.Header, len(lines)-1)
-	for i, line := range lines[:len(lines)-1] {
-		name, value, _ := strings.Cut(line, ": ")
-		name, lines[i] = http.CanonicalHeaderKey(name), value
-		if fields[name] == nil {
-			fields[name] = lines[i : i+1 : i+1]
-		} else {
-			fields[name] = append(fields[name], value)
-		}
-	}
+	fields := c.engine.names.header(c.head)
 	left := &body{call: c}
-	response := &http.Response{Status: strconv.Itoa(c.code) + " " + http.StatusText(c.code), StatusCode: c.code,
+	status := "200 OK"
+	if c.code != http.StatusOK {
+		status = strconv.Itoa(c.code) + " " + http.StatusText(c.code)
+	}
+	response := &http.Response{Status: status, StatusCode: c.code,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: request, Header: fields, ContentLength: -1,
 		Body: left}
 	if length := fields["Content-Length"]; length != nil {

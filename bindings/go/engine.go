@@ -36,6 +36,7 @@ type Options struct {
 type Engine struct {
 	log    func(level slog.Level, line string)
 	closed chan struct{} // By the pump, after its last event.
+	names  names
 
 	door
 	c     *C.lb_engine
