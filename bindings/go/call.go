@@ -87,11 +87,16 @@ func (c *call) drop() {
 
 // take is the pump's: events of this call, in order.
 func (c *call) take(events []C.lb_event) {
+	last := &events[len(events)-1]
+	ended := last.kind == eventDone
 	c.mu.Lock()
 	for i := range events {
 		switch event := &events[i]; event.kind {
 		case eventHead:
-			c.code, c.head, c.window = int(event.code), string(bytesOf(event)), eventNumber(event, fieldWindowBytes)
+			c.code, c.head = int(event.code), string(bytesOf(event))
+			if !ended { // Else there will be nothing to credit.
+				c.window = eventNumber(event, fieldWindowBytes)
+			}
 		case eventData:
 			if c.data == nil && c.err == nil {
 				c.data = buffers.Get().(*bytes.Buffer)
@@ -114,7 +119,7 @@ func (c *call) take(events []C.lb_event) {
 	}
 	c.mu.Unlock()
 	signal(c.changed)
-	if last := &events[len(events)-1]; last.kind == eventDone && c.onDone != nil {
+	if ended && c.onDone != nil {
 		c.onDone(doneOf(last))
 	}
 }

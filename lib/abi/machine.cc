@@ -235,6 +235,7 @@ Status Machine::turn_once() {
 
 void Machine::turn(std::vector<Completion>& completions, Instant now) {
   Turn turn(*this);
+  const size_t came = completions.size();
   engine_->begin(now);
   gateway_->begin(now);
   for (Completion& completion : completions) {
@@ -246,7 +247,7 @@ void Machine::turn(std::vector<Completion>& completions, Instant now) {
   size_t ran = run_commands();
   settle();
   advance_close(now);
-  bool gathering = gathers(!completions.empty() || ran > 0);
+  bool gathering = gathers(came + ran);
   if (!gathering) publish();
   Instant next = std::min(engine_->next_wake(), gateway_->next_wake());
   if (closing_ && !closed_) next = std::min(next, drain_until_);
@@ -272,10 +273,12 @@ size_t Machine::run_commands() {
   return kCommandsPerTurn;
 }
 
-// May the events of this turn wait for those of the next? A host that drives the engine looks for them at once.
-bool Machine::gathers(bool worked) {
+// May the events of this turn wait for those of the next? It had so much to do; where that is one thing, the next may be
+// far. A host that drives the engine looks for them at once.
+bool Machine::gathers(size_t work) {
   bool staged = std::any_of(queues_.begin(), queues_.end(), [](const auto& queue) { return queue->staged(); });
-  if (!staged || !worked || driven() || closing_ || engine_->calls() < kGatherCalls) return false;
+  bool gathering = gather_until_ != Instant::never();
+  if (!staged || work < (gathering ? 1 : 2) || driven() || closing_ || engine_->calls() < kGatherCalls) return false;
   gather_until_ = std::min(gather_until_, engine_->now() + kGather);
   return engine_->now() < gather_until_;
 }

@@ -94,7 +94,7 @@ class Machine final : public TurnHost, public std::enable_shared_from_this<Machi
   // Within a turn.
   void settle();
   size_t run_commands();
-  bool gathers(bool worked);
+  bool gathers(size_t work);
   void run(Command& command);
   void begin_call(Command& command, CallRecord* record);
   void drop_queue(const std::shared_ptr<Queue>& queue);
