@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/batch.h"
+#include "engine/engine.h"
 
 namespace lb {
 
@@ -100,7 +101,7 @@ void Inbox::end(const std::vector<lb_call>& calls, std::vector<std::unique_ptr<C
   std::lock_guard lock(mutex_);
   for (lb_call call : calls) calls_.remove(call);
   for (std::unique_ptr<CallSpec>& spec : read)
-    if (blank_.size() < kBlankMax) blank_.push_back(std::move(spec));
+    if (blank_.size() < Engine::kBlankHeadsMax) blank_.push_back(std::move(spec));
 }
 
 void Inbox::end_all_of(const EventSink& queue) {

@@ -30,9 +30,6 @@ struct Command {
 
 class Inbox {
  public:
-  // Specs that wait to be filled in again: what a turn of a busy engine starts, 64 times 2 KiB.
-  static constexpr size_t kBlankMax = 64;
-
   explicit Inbox(uint32_t calls_max) : calls_max_(calls_max) {}
 
   // --- Any thread ---
@@ -68,7 +65,7 @@ class Inbox {
   const uint32_t calls_max_;
   std::mutex mutex_;
   std::vector<Command> commands_;
-  std::vector<std::unique_ptr<CallSpec>> blank_;
+  std::vector<std::unique_ptr<CallSpec>> blank_;  // At most Engine::kBlankHeadsMax.
   Slab<CallRecord> calls_;
   Loop* loop_ = nullptr;
   bool poked_ = false;   // Since the last `take`.

@@ -273,8 +273,8 @@ size_t Machine::run_commands() {
   return kCommandsPerTurn;
 }
 
-// May the events of this turn wait for those of the next? It had so much to do; where that is one thing, the next may be
-// far. A host that drives the engine looks for them at once.
+// May the events of this turn, which had so much to do, wait for those of the next? Where it was one thing, the next
+// may be far. A host that drives the engine looks for them at once.
 bool Machine::gathers(size_t work) {
   bool staged = std::any_of(queues_.begin(), queues_.end(), [](const auto& queue) { return queue->staged(); });
   bool gathering = gather_until_ != Instant::never();

@@ -14,7 +14,7 @@ RequestId::RequestId(Rng& rng) : text_{'l', 'b', '-'} {
 }
 
 void Context::keep_blank(Head&& head) {
-  if (blank_heads.size() == kBlankHeadsMax) return;
+  if (blank_heads.size() == Engine::kBlankHeadsMax) return;
   head.clear();
   blank_heads.push_back(std::move(head));
 }

@@ -51,9 +51,6 @@ class Outbox {
 };
 
 struct Context {
-  // What a turn of a busy engine starts; 64 times 2 KiB.
-  static constexpr size_t kBlankHeadsMax = 64;
-
   Context(Net& net_, const EngineOptions& options_, Instant now_)
       : net(net_),
         options(options_),
