@@ -48,30 +48,23 @@ func WithCallOptions(ctx context.Context, options CallOptions) context.Context {
 
 // call is what is known of a call between its start and its end.
 type call struct {
-	engine  *Engine
-	id      C.lb_call // The starter's; 0 before.
-	onDone  func(Done)
-	changed chan struct{} // Of one place: something below is new.
-	stop    func() bool   // Watching the context.
+	engine *Engine
+	id     C.lb_call // The starter's; 0 before.
+	onDone func(Done)
+	stop   func() bool // Watching the context.
 
 	source io.ReadCloser // Of a request body that is streamed.
-	room   chan struct{} // Of one place: more of it is welcome.
 	shut   sync.Once     // Closes it.
 
-	mu     sync.Mutex
-	code   int
-	head   string
-	window uint64
-	data   *bytes.Buffer // Delivered, and not yet read; nil when there is nothing, so that a stream that waits holds none.
-	owed   uint64        // Read, and not yet credited.
-	err    error         // Once it has ended, or was given up: io.EOF or an *Error.
-}
-
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
+	mu      sync.Mutex
+	changed sync.Cond // Something below is new.
+	room    bool      // More of the request body is welcome.
+	code    int
+	head    string
+	window  uint64
+	data    *bytes.Buffer // Delivered, and not yet read; nil when there is nothing, so that a stream that waits holds none.
+	owed    uint64        // Read, and not yet credited.
+	err     error         // Once it has ended, or was given up: io.EOF or an *Error.
 }
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
@@ -105,7 +98,7 @@ func (c *call) take(events []C.lb_event) {
 				c.data.Write(bytesOf(event))
 			}
 		case eventRoom:
-			signal(c.room)
+			c.room = true
 		case eventDone:
 			cgo.Handle(event.user_data).Delete()
 			if c.err == nil {
@@ -114,11 +107,10 @@ func (c *call) take(events []C.lb_event) {
 					c.err = errorOf(event)
 				}
 			}
-			signal(c.room)
 		}
 	}
 	c.mu.Unlock()
-	signal(c.changed)
+	c.changed.Broadcast()
 	if ended && c.onDone != nil {
 		c.onDone(doneOf(last))
 	}
@@ -152,12 +144,11 @@ func (c *call) give(err error) {
 	}
 	c.mu.Unlock()
 	if !ended {
-		signal(c.changed)
+		c.changed.Broadcast()
 		c.engine.with(func() C.lb_status { return C.lb_call_cancel(c.engine.c, c.id) })
 	}
 	if c.source != nil {
 		c.shut.Do(func() { c.source.Close() })
-		signal(c.room)
 	}
 }
 
@@ -172,7 +163,8 @@ func (c *call) leave() {
 // An error is an *[Error]; answers of upstreams are answers, whatever their status.
 func (e *Engine) RoundTrip(request *http.Request) (*http.Response, error) {
 	ctx := request.Context()
-	c := &call{engine: e, changed: make(chan struct{}, 1), stop: unwatched}
+	c := &call{engine: e, stop: unwatched}
+	c.changed.L = &c.mu
 	streamed, err := c.start(request)
 	if request.Body != nil && (!streamed || err != nil) {
 		request.Body.Close()
@@ -186,19 +178,17 @@ func (e *Engine) RoundTrip(request *http.Request) (*http.Response, error) {
 	if ctx.Done() != nil {
 		c.stop = context.AfterFunc(ctx, func() { c.give(ofContext(ctx)) })
 	}
-	for {
-		c.mu.Lock()
-		code, err := c.code, c.err
-		c.mu.Unlock()
-		switch {
-		case code != 0:
-			return c.response(request, err != nil), nil
-		case err != nil:
-			c.stop()
-			return nil, err
-		}
-		<-c.changed
+	c.mu.Lock()
+	for c.code == 0 && c.err == nil {
+		c.changed.Wait()
 	}
+	code, err := c.code, c.err
+	c.mu.Unlock()
+	if code == 0 {
+		c.stop()
+		return nil, err
+	}
+	return c.response(request, err != nil), nil
 }
 
 func unwatched() bool { return false }
@@ -237,7 +227,7 @@ func (c *call) start(request *http.Request) (streamed bool, err error) {
 			return false, &Error{Status: StatusCancelled, cause: err}
 		}
 	default:
-		streamed, c.source, c.room = true, request.Body, make(chan struct{}, 1)
+		streamed, c.source = true, request.Body
 	}
 	s.write(request, streamed)
 	s.options = C.lb_call_options{struct_size: C.sizeof_lb_call_options, user_data: C.uint64_t(cgo.NewHandle(c))}
@@ -284,8 +274,11 @@ func (c *call) send() {
 	defer scratches.Put(s)
 	defer c.shut.Do(func() { c.source.Close() })
 	for last := C.int32_t(0); last == 0; {
-		<-c.room
 		c.mu.Lock()
+		for !c.room && c.err == nil {
+			c.changed.Wait()
+		}
+		c.room = false
 		ended := c.err != nil
 		c.mu.Unlock()
 		if ended {
@@ -333,33 +326,29 @@ type body struct {
 	guard guard
 }
 
-func (b *body) Read(p []byte) (int, error) {
+func (b *body) Read(p []byte) (n int, err error) {
 	c := b.call
-	for {
-		var credit uint64
-		var err error
-		c.mu.Lock()
-		n := 0
-		if c.data != nil {
-			n, _ = c.data.Read(p)
-		}
-		if c.data == nil || c.data.Len() == 0 {
-			err = c.err
-			c.drop()
-		}
-		c.owed += uint64(n)
-		if c.err == nil && c.owed > 0 && 2*c.owed >= c.window { // By half windows: nothing stops, and few calls are made.
-			credit, c.owed = c.owed, 0
-		}
-		c.mu.Unlock()
-		if credit > 0 {
-			c.engine.with(func() C.lb_status { return C.lb_call_credit(c.engine.c, c.id, C.uint64_t(credit)) })
-		}
-		if n > 0 || err != nil || len(p) == 0 {
-			return n, err
-		}
-		<-c.changed
+	var credit uint64
+	c.mu.Lock()
+	for c.data == nil && c.err == nil && len(p) > 0 {
+		c.changed.Wait()
 	}
+	if c.data != nil {
+		n, _ = c.data.Read(p)
+	}
+	if c.data == nil || c.data.Len() == 0 {
+		err = c.err
+		c.drop()
+	}
+	c.owed += uint64(n)
+	if c.err == nil && c.owed > 0 && 2*c.owed >= c.window { // By half windows: nothing stops, and few calls are made.
+		credit, c.owed = c.owed, 0
+	}
+	c.mu.Unlock()
+	if credit > 0 {
+		c.engine.with(func() C.lb_status { return C.lb_call_credit(c.engine.c, c.id, C.uint64_t(credit)) })
+	}
+	return n, err
 }
 
 // Close cancels the call if it has not ended.
