@@ -19,7 +19,7 @@ constexpr size_t kTextKept = 256;
 
 void empty_text(std::string& text) {
   if (text.capacity() > kTextKept)
-    text = std::string();
+    std::string().swap(text);
   else
     text.clear();
 }
@@ -71,13 +71,13 @@ void Head::clear() {
   for (std::string* text : {&method, &target, &reason}) empty_text(*text);
   status = 0;
   minor = 1;
-  for (Field& field : fields) {
-    if (spare.size() == kFieldsReserved) break;
-    empty_text(field.name);
-    empty_text(field.value);
-    spare.push_back(std::move(field));
+  if (fields.size() > kFieldsReserved) fields.resize(kFieldsReserved);
+  for (; !fields.empty(); fields.pop_back()) {  // From behind: what a caller sends again finds its place again.
+    if (spare.size() == kFieldsReserved) continue;
+    empty_text(fields.back().name);
+    empty_text(fields.back().value);
+    spare.push_back(std::move(fields.back()));
   }
-  fields.clear();
 }
 
 Head::Field& Head::new_field() {

@@ -610,8 +610,8 @@ void heads_may_be_taken(void**) {
 
 // What a head is emptied of, the next one fills again.
 void emptied_heads_ask_for_no_memory(void**) {
-  std::string first = "POST /v1/chat/completions HTTP/1.1\r\nauthorization: Bearer " + std::string(100, 'k') +
-                      "\r\na-name-of-thirty-two-characters-: x\r\n\r\n";
+  std::string first = "POST /v1/chat/completions HTTP/1.1\r\nauthorization-of-the-caller: Bearer " +
+                      std::string(100, 'k') + "\r\nanthropic-version-or-so: 2023-06-01, or behind it\r\n\r\n";
   std::string second = "GET /v1/models-and-more HTTP/1.1\r\nuser-agent-of-this-sort: " + std::string(90, 'u') +
                        "\r\naccept-and-something: application/json-or-so\r\n\r\n";
   std::vector<Piece> pieces;
