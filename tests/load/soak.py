@@ -19,10 +19,11 @@ KEEP_ALIVE_MS = 1500
 RELOAD_S = 1.5
 RESTART_S = 4.0
 # How much more the heap may hold at the end than after the first round, which had the same traffic. Blocks tell a leak
-# best: there are some 400 at rest, and 29 more after 20 minutes, for worlds that lived at the same time as never before;
-# heads of calls that wait to be filled again (Engine::kBlankHeadsMax, twice) keep some texts each, 60 more here by the end;
-# a leak leaves one for each call, or many for each connection or reload. Bytes have room for batches, which keep that of their largest
-# turn: of 36 calls with 18 events each some 0.2 MB, if all come at once. Eight bytes a call are more within two minutes.
+# best: one leaves one for each call, or many for each connection or reload. There are some 600 at rest, and 29 more
+# after 20 minutes for worlds that lived at the same time as never before, and some 80 for heads of calls that wait to be
+# filled again (Engine::kBlankHeadsMax, twice) and keep the longest texts they have had. Bytes have room for batches,
+# which keep that of their largest turn: of 36 calls with 18 events each some 0.2 MB, if all come at once. Eight bytes a
+# call are more within two minutes.
 BLOCKS_MORE = 300
 HEAP_MORE = 512 * KIB
 
