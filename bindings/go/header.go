@@ -15,21 +15,22 @@ type names struct {
 }
 
 func (n *names) spell(name string) string {
-	known := n.known.Load()
-	if known == nil {
-		known = &map[string]string{}
-		n.known.Store(known)
+	var known map[string]string
+	at := n.known.Load()
+	if at != nil {
+		known = *at
 	}
-	if spelled, ok := (*known)[name]; ok {
+	if spelled, ok := known[name]; ok {
 		return spelled
 	}
-	spelled := http.CanonicalHeaderKey(strings.Clone(name))
-	if len(*known) < namesMax {
-		more := map[string]string{strings.Clone(name): spelled}
-		for name, spelled := range *known {
+	name = strings.Clone(name) // Of the head that it stands in nothing is kept.
+	spelled := http.CanonicalHeaderKey(name)
+	if len(known) < namesMax {
+		more := map[string]string{name: spelled}
+		for name, spelled := range known {
 			more[name] = spelled
 		}
-		n.known.CompareAndSwap(known, &more) // Another goroutine may have been quicker; then it is the next answer's turn.
+		n.known.CompareAndSwap(at, &more) // Another goroutine may have been quicker; then it is the next answer's turn.
 	}
 	return spelled
 }

@@ -44,7 +44,7 @@ class Queue final : public EventSink {
   void add(Event&& event) { staged_.push_back(std::move(event)); }
   // Names the staged events as the host knows them; appends the calls that end with them to `ended`.
   void name_staged(std::vector<lb_call>& ended);
-  // Gives the staged events to the host: into the list, or to `deliver`.
+  // Gives the staged events to the host: to those that wait, or to `deliver`.
   void publish();
   bool staged() const { return !staged_.empty(); }
 

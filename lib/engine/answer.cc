@@ -43,7 +43,7 @@ void Call::on_bytes(Link& link, const Chunk& chunk) {
     else if (!on_piece(link, chunk, pieces[i]))
       return;
     if (attempt_.serial != serial || attempt_.link != id) return;
-    i += std::max<size_t>(run, 1);
+    i += run;
   }
   if (link.parser.fault() == Http1Parser::Fault::none) {
     if (phase_ == Phase::relaying) release();

@@ -21,7 +21,8 @@ namespace lb {
 
 using CallId = uint64_t;  // Never 0, never reused within an engine; the top four bits are 0.
 
-// "lb-" and sixteen hexadecimal digits: what x-lb-request-id says. Of one size, so that none is allocated.
+// "lb-" and sixteen hexadecimal digits: what x-lb-request-id says. Of one size, so that none is allocated; it
+// ends in NUL.
 class RequestId {
  public:
   RequestId() = default;  // "".

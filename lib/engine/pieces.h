@@ -19,7 +19,7 @@ inline void push_pieces(Chain& to, std::string_view bytes) {
 }
 
 // Many upstreams send each event of a stream as a chunk of its own. Those that came in one read go on as one piece:
-// what is done for each costs more than to copy it. How many they are from `first` on; 0 where no body is.
+// what is done for each costs more than to copy it. How many they are from `first` on; 1 where that is no body.
 inline size_t body_run(std::span<const Http1Parser::Piece> pieces, size_t first) {
   size_t count = 0;
   size_t bytes = 0;
@@ -28,7 +28,7 @@ inline size_t body_run(std::span<const Http1Parser::Piece> pieces, size_t first)
     if (piece.kind != Http1Parser::Piece::Kind::body || (count > 0 && bytes > kPieceMax)) break;
     count++;
   }
-  return count;
+  return std::max<size_t>(count, 1);
 }
 
 inline Chunk joined(std::span<const Http1Parser::Piece> run) {
