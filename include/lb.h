@@ -249,8 +249,9 @@ LB_API lb_status lb_queue_open(lb_engine *engine, const lb_queue_options *option
 /* [one][blocks if timeout_ms] Takes up to `cap` events; ends the loan of the last batch; a timeout of -1 is for
    ever.  Count, or a status: LB_CLOSED after LB_EVENT_CLOSED, LB_INVALID where `deliver` takes the events. */
 LB_API int32_t lb_queue_poll(lb_queue *queue, lb_event *out, size_t cap, int32_t timeout_ms);
-/* [any] Readable when events came after an empty poll; the next poll clears it, and reading it too is
-   harmless.  For epoll, kqueue, netpoll.  -1 where there is none. */
+/* [any] Readable when events came after an empty poll, and seldom when a poll was quicker and has them
+   already; the next poll clears it, and reading it too is harmless.  For epoll, kqueue, netpoll.  -1 where
+   there is none. */
 LB_API intptr_t lb_queue_fd(lb_queue *queue);
 /* [one][blocks][cb] Cancels the queue's calls, which end without DONE, and the loan of the last batch.  Once it
    returns, wake and deliver never run again, but for the one it was called from. */

@@ -34,23 +34,26 @@ intptr_t Bell::fd() {
   return read_fd_;
 }
 
+int Bell::about_to_ring() {
+  rung_ = write_fd_ >= 0;
+  return write_fd_;
+}
+
 // A full pipe or counter is as readable as it gets, so the result does not matter.
-void Bell::ring() {
-  if (rung_ || write_fd_ < 0) return;
-  rung_ = true;
+void Bell::ring(int fd) {
   const uint64_t one = 1;
   ssize_t sent;
-  do sent = ::write(write_fd_, &one, sizeof one);
+  do sent = ::write(fd, &one, sizeof one);
   while (sent < 0 && errno == EINTR);
 }
 
-void Bell::silence() {
+void Bell::silence(bool ringing) {
   if (!rung_) return;
-  rung_ = false;
-  char bytes[64];
+  char bytes[64];  // All rings: of a counter it takes one read, and in a pipe there are never so many.
   ssize_t got;
   do got = ::read(read_fd_, bytes, sizeof bytes);
-  while (got > 0 || (got < 0 && errno == EINTR));
+  while (got < 0 && errno == EINTR);
+  rung_ = ringing && got < 0;
 }
 
 }  // namespace lb

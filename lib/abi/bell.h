@@ -1,5 +1,6 @@
 // A descriptor that becomes readable when rung: an eventfd, or a pipe where there is none. Belongs to a Queue, under
-// its mutex. A host may read it empty itself; that changes nothing here.
+// its mutex, but for the ringing: whom it wakes wants that mutex at once. A host may read it empty itself; that changes
+// nothing here.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +17,11 @@ class Bell {
   // Opens at the first call, so that hosts that never ask spend no descriptor; -1 where there is none.
   intptr_t fd();
   bool open() const { return read_fd_ >= 0; }
-  void ring();
-  void silence();
+  // What `ring` is to be called with, with no lock held; -1 when there is nothing to ring.
+  int about_to_ring();
+  static void ring(int fd);
+  // `ringing`: a ring may be yet to come, so that, if there is none, it is left to a later call.
+  void silence(bool ringing);
   void close();
 
  private:

@@ -1,30 +1,40 @@
 #include "abi/inbox.h"
 
 #include <string>
+#include <thread>
 #include <utility>
 
+#include "abi/brief_lock.h"
 #include "base/batch.h"
 #include "engine/engine.h"
 
 namespace lb {
 
 void Inbox::set_loop(Loop* loop) {
-  std::lock_guard lock(mutex_);
-  loop_ = loop;
+  {
+    std::unique_lock lock = brief_lock(mutex_);
+    loop_ = loop;
+  }
+  while (poking_.load(std::memory_order_acquire) != 0) std::this_thread::yield();  // Each is one write.
 }
 
-void Inbox::add_locked(Command&& command) {
+void Inbox::add(Command&& command, std::unique_lock<std::mutex>& lock) {
   commands_.push_back(std::move(command));
-  if (!std::exchange(poked_, true)) loop_->poke();
+  if (std::exchange(poked_, true)) return;
+  Loop* loop = loop_;
+  poking_.fetch_add(1, std::memory_order_relaxed);
+  lock.unlock();  // The engine, which this wakes, wants it.
+  loop->poke();
+  poking_.fetch_sub(1, std::memory_order_release);
 }
 
 Status Inbox::push(Command&& command) {
-  std::lock_guard lock(mutex_);
+  std::unique_lock lock = brief_lock(mutex_);
   // A queue may go at any time before the end; everything else needs an engine that still works.
   bool always = command.kind == Command::Kind::detach || command.kind == Command::Kind::close;
   if (shut_ || (closed_ && !always)) return Status::CLOSED;
   if (command.kind == Command::Kind::close) closed_ = true;
-  add_locked(std::move(command));
+  add(std::move(command), lock);
   return Status::OK;
 }
 
@@ -36,7 +46,7 @@ std::optional<Error> Inbox::refusal_locked() const {
 }
 
 Result<std::unique_ptr<CallSpec>> Inbox::blank() {
-  std::lock_guard lock(mutex_);
+  std::unique_lock lock = brief_lock(mutex_);
   if (std::optional<Error> error = refusal_locked()) return std::move(*error);
   if (blank_.empty()) return std::make_unique<CallSpec>();
   std::unique_ptr<CallSpec> spec = std::move(blank_.back());
@@ -45,7 +55,7 @@ Result<std::unique_ptr<CallSpec>> Inbox::blank() {
 }
 
 Result<lb_call> Inbox::start(std::unique_ptr<CallSpec> spec) {
-  std::lock_guard lock(mutex_);
+  std::unique_lock lock = brief_lock(mutex_);
   if (std::optional<Error> error = refusal_locked()) return std::move(*error);
   lb_call id = calls_.add();
   CallRecord* record = calls_.find(id);
@@ -56,12 +66,12 @@ Result<lb_call> Inbox::start(std::unique_ptr<CallSpec> spec) {
   command.kind = Command::Kind::start;
   command.call = id;
   command.spec = std::move(spec);
-  add_locked(std::move(command));
+  add(std::move(command), lock);
   return id;
 }
 
 Status Inbox::push_for(lb_call call, Command&& command) {
-  std::lock_guard lock(mutex_);
+  std::unique_lock lock = brief_lock(mutex_);
   CallRecord* record = calls_.find(call);
   if (!record) return Status::GONE;
   if (shut_) return Status::CLOSED;
@@ -70,42 +80,42 @@ Status Inbox::push_for(lb_call call, Command&& command) {
     record->body_open = !command.last;
   }
   command.call = call;
-  add_locked(std::move(command));
+  add(std::move(command), lock);
   return Status::OK;
 }
 
 void Inbox::shut() {
-  std::lock_guard lock(mutex_);
+  std::unique_lock lock = brief_lock(mutex_);
   closed_ = shut_ = true;
 }
 
 void Inbox::stop_loop() {
-  std::lock_guard lock(mutex_);
+  std::unique_lock lock = brief_lock(mutex_);
   if (loop_) loop_->stop();
 }
 
 void Inbox::take(std::vector<Command>& out) {
   empty_batch(out);
-  std::lock_guard lock(mutex_);
+  std::unique_lock lock = brief_lock(mutex_);
   out.swap(commands_);
   poked_ = false;
 }
 
 CallRecord* Inbox::find(lb_call call) {
-  std::lock_guard lock(mutex_);
+  std::unique_lock lock = brief_lock(mutex_);
   return calls_.find(call);
 }
 
 void Inbox::end(const std::vector<lb_call>& calls, std::vector<std::unique_ptr<CallSpec>>& read) {
   if (calls.empty() && read.empty()) return;
-  std::lock_guard lock(mutex_);
+  std::unique_lock lock = brief_lock(mutex_);
   for (lb_call call : calls) calls_.remove(call);
   for (std::unique_ptr<CallSpec>& spec : read)
     if (blank_.size() < Engine::kBlankHeadsMax) blank_.push_back(std::move(spec));
 }
 
 void Inbox::end_all_of(const EventSink& queue) {
-  std::lock_guard lock(mutex_);
+  std::unique_lock lock = brief_lock(mutex_);
   for (uint64_t id : calls_.ids())
     if (calls_.find(id)->queue == &queue) calls_.remove(id);
 }

@@ -33,7 +33,7 @@ class Inbox {
   explicit Inbox(uint32_t calls_max) : calls_max_(calls_max) {}
 
   // --- Any thread ---
-  // The loop to poke, for as long as it lives; null afterwards.
+  // The loop to poke, for as long as it lives; null afterwards, and when it returns then nobody pokes it any more.
   void set_loop(Loop* loop);
   // After a `close` command: CLOSED for starts, queues and configurations.
   Status push(Command&& command);
@@ -60,7 +60,8 @@ class Inbox {
 
  private:
   std::optional<Error> refusal_locked() const;
-  void add_locked(Command&& command);
+  // The last thing that is done under `lock`.
+  void add(Command&& command, std::unique_lock<std::mutex>& lock);
 
   const uint32_t calls_max_;
   std::mutex mutex_;
@@ -71,6 +72,7 @@ class Inbox {
   bool poked_ = false;   // Since the last `take`.
   bool closed_ = false;
   bool shut_ = false;
+  std::atomic<uint32_t> poking_ = 0;  // Threads that poke the loop. Raised under mutex_.
 };
 
 }  // namespace lb

@@ -43,13 +43,21 @@ void Queue::publish() {
   if (options_.deliver) return push_to_host();
   std::unique_lock lock(mutex_);
   if (!closed_) shelve();
-  if (!waiting_.empty()) {
-    bool wakes = std::exchange(armed_, false) && !sleeping_;
-    changed_.notify_all();
-    if (wakes) bell_.ring();
-    if (wakes && options_.wake) call_wake(lock);
-  }
+  const bool sleeps = sleeping_ && !waiting_.empty();
+  const bool wakes = !waiting_.empty() && std::exchange(armed_, false) && !sleeps;
+  const int bell = wakes ? bell_.about_to_ring() : -1;
+  ringing_.store(bell >= 0, std::memory_order_relaxed);
+  const bool calls = wakes && options_.wake;
+  if (calls) begin_calling();
   lock.unlock();
+  // Who is woken wants the lock, and would sleep again if it were still held.
+  if (sleeps) changed_.notify_all();
+  if (bell >= 0) Bell::ring(bell);
+  ringing_.store(false, std::memory_order_release);
+  if (calls) {
+    options_.wake(options_.ctx);
+    end_calling();
+  }
   empty_batch(staged_);
 }
 
@@ -80,31 +88,30 @@ bool Queue::keep_log(const Event& event) {
   return true;
 }
 
-void Queue::call_wake(std::unique_lock<std::mutex>& lock) {
-  calling_ = true;
-  caller_ = std::this_thread::get_id();
-  lock.unlock();
-  options_.wake(options_.ctx);
-  lock.lock();
-  calling_ = false;
-  changed_.notify_all();
-}
-
 void Queue::push_to_host() {
   empty_batch(batch_);
   for (const Event& event : staged_) batch_.push_back(view_of(event));
   std::unique_lock lock(mutex_);
-  if (!closed_) {
-    calling_ = true;
-    caller_ = std::this_thread::get_id();
-    lock.unlock();
-    options_.deliver(options_.ctx, batch_.data(), batch_.size());
-    lock.lock();
-    calling_ = false;
-    changed_.notify_all();
-  }
+  bool calls = !closed_;
+  if (calls) begin_calling();
   lock.unlock();
+  if (calls) {
+    options_.deliver(options_.ctx, batch_.data(), batch_.size());
+    end_calling();
+  }
   empty_batch(staged_);
+}
+
+// Under mutex_.
+void Queue::begin_calling() {
+  calling_ = true;
+  caller_ = std::this_thread::get_id();
+}
+
+void Queue::end_calling() {
+  std::lock_guard lock(mutex_);
+  calling_ = false;
+  changed_.notify_all();
 }
 
 // --- The host's threads ---
@@ -149,7 +156,7 @@ int32_t Queue::take(lb_event* out, size_t cap) {
     out[i] = view_of(event);
   }
   left_ = next_ < taken_.size();
-  bell_.silence();
+  bell_.silence(ringing_.load(std::memory_order_acquire));
   if (count == 0 && !left_) armed_ = true;
   return static_cast<int32_t>(count);
 }
@@ -161,7 +168,7 @@ intptr_t Queue::fd() {
   bool opened = bell_.open();
   intptr_t fd = bell_.fd();
   // Events that came before there was a descriptor to ring.
-  if (!opened && (left_ || !waiting_.empty())) bell_.ring();
+  if (!opened && fd >= 0 && (left_ || !waiting_.empty())) Bell::ring(bell_.about_to_ring());
   return fd;
 }
 
@@ -173,6 +180,7 @@ void Queue::close() {
   changed_.wait(lock, [this] {
     return polls_ == 0 && (!calling_ || caller_ == std::this_thread::get_id());
   });
+  while (ringing_.load(std::memory_order_acquire)) std::this_thread::yield();  // One write.
   waiting.swap(waiting_);
   taken.swap(taken_);
   lent_ = next_ = 0;

@@ -7,6 +7,7 @@
 // run; the mutex is held to pass batches on, never while a function of the host runs.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -57,7 +58,8 @@ class Queue final : public EventSink {
 
  private:
   void push_to_host();
-  void call_wake(std::unique_lock<std::mutex>& lock);
+  void begin_calling();
+  void end_calling();
   void shelve();
   bool keep_log(const Event& event);
   int32_t take(lb_event* out, size_t cap);
@@ -89,6 +91,8 @@ class Queue final : public EventSink {
   bool closed_ = false;     // By lb_queue_close.
   bool calling_ = false;    // wake or deliver is running ...
   std::thread::id caller_;  // ... on this thread.
+
+  std::atomic<bool> ringing_ = false;  // The engine's thread rings the bell. Set under mutex_.
 };
 
 }  // namespace lb
