@@ -13,6 +13,13 @@ RequestId::RequestId(Rng& rng) : text_{'l', 'b', '-'} {
   for (size_t i = 3; i < kSize; i++, bits >>= 4) text_[i] = kHex[bits & 15];
 }
 
+Head Context::take_blank() {
+  if (blank_heads.empty()) return {};
+  Head head = std::move(blank_heads.back());
+  blank_heads.pop_back();
+  return head;
+}
+
 void Context::keep_blank(Head&& head) {
   if (blank_heads.size() == Engine::kBlankHeadsMax) return;
   head.clear();

@@ -78,9 +78,11 @@ struct Context {
   bool capacity_freed = false;     // Something that a waiting call may wait for has happened.
   std::vector<CallId> ended;       // To be removed once nothing of theirs is running.
   std::vector<Http1Parser::Piece> pieces;  // Scratch of the response path.
-  std::string text;                        // Scratch for heads.
-  std::vector<Head> blank_heads;           // Of requests that are done with, emptied: see Engine::take_blank_head.
+  std::string text;                        // Scratch for heads, and for events.
+  std::vector<size_t> event_ends;          // Scratch: where events in a text end.
+  std::vector<Head> blank_heads;           // Emptied ones, with their memory: at most Engine::kBlankHeadsMax.
 
+  Head take_blank();
   void keep_blank(Head&& head);
 
   // Unix time minus `now`; zero where there is no wall clock.

@@ -124,13 +124,7 @@ Instant Engine::next_wake() const {
   return state_->unfinished ? state_->now : state_->timers.next();
 }
 
-Head Engine::take_blank_head() {
-  std::vector<Head>& blank = state_->blank_heads;
-  if (blank.empty()) return {};
-  Head head = std::move(blank.back());
-  blank.pop_back();
-  return head;
-}
+Head Engine::take_blank_head() { return state_->take_blank(); }
 
 Result<CallId> Engine::start(CallSpec&& spec) {
   State& s = *state_;

@@ -39,8 +39,8 @@ struct EngineOptions {
 
 class Engine {
  public:
-  // Heads that wait to be filled in again: what a turn of a busy engine starts, 16 times 2 KiB.
-  static constexpr size_t kBlankHeadsMax = 16;
+  // Heads that wait to be filled in again: what a turn of a busy engine starts, 32 times 2 KiB.
+  static constexpr size_t kBlankHeadsMax = 32;
 
   Engine(Net& net, const EngineOptions& options, std::shared_ptr<const Config> config, Instant now);
   ~Engine();  // Closes every connection; calls end without events.
