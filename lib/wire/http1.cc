@@ -26,6 +26,16 @@ void empty_text(std::string& text) {
 
 // No CR, LF or NUL: what fits on one line.
 bool one_line(std::string_view text) {
+  // Eight bytes at once, the last eight perhaps twice: is there one below 0x0e (Mycroft)?
+  auto control = [&](size_t at) {
+    constexpr uint64_t kOnes = 0x0101010101010101u, kTops = 0x8080808080808080u;
+    uint64_t word;
+    std::memcpy(&word, text.data() + at, 8);
+    return ((word - kOnes * ('\r' + 1)) & ~word & kTops) != 0;
+  };
+  bool found = text.size() < 8 || control(text.size() - 8);
+  for (size_t at = 0; !found && at + 8 < text.size(); at += 8) found = control(at);
+  if (!found) return true;
   for (char c : text)
     if (static_cast<unsigned char>(c) <= '\r' && (c == '\r' || c == '\n' || c == '\0')) return false;
   return true;
@@ -119,7 +129,7 @@ void write_fields(const Head& head, std::string& out) {
   out.reserve(out.size() + fields_size(head));
   for (const Head::Field& field : head.fields) {
     if (!writable(field)) continue;
-    out.append(field.name).append(": ").append(field.value).append("\r\n");
+    out.append(field.name).append(": ", 2).append(field.value).append("\r\n", 2);
   }
 }
 

@@ -231,9 +231,6 @@ void take_field(const Head::Field& field, Drafts& drafts) {
                    {"anthropic-ratelimit-", Family::anthropic},
                    {"ratelimit-", Family::ietf}};
   std::string_view name = field.name;
-  // Nearly every field ends here.
-  char initial = name.empty() ? '\0' : ascii_lower(name[0]);
-  if (initial != 'x' && initial != 'r' && initial != 'a') return;
   if (istarts_with(name, "x-groq-")) drafts.groq = true;
   if (iequals(name, "ratelimit") || iequals(name, "ratelimit-policy")) return take_list(field.value, drafts);
   for (const auto& [prefix, family] : kPrefixes) {
@@ -249,6 +246,18 @@ void take_field(const Head::Field& field, Drafts& drafts) {
     else put(draft->*role, field.value);
     return;
   }
+}
+
+// Most heads of some providers do not, and are not worth a table.
+bool states_limits(const Head& head) {
+  constexpr std::string_view kBeginnings[] = {"x-ratelimit",         "x-tokenlimit", "ratelimit",
+                                              "anthropic-ratelimit", "x-groq-"};
+  return std::any_of(head.fields.begin(), head.fields.end(), [&](const Head::Field& field) {
+    char initial = field.name.empty() ? '\0' : ascii_lower(field.name[0]);
+    if (initial != 'x' && initial != 'r' && initial != 'a') return false;
+    return std::any_of(std::begin(kBeginnings), std::end(kBeginnings),
+                       [&](std::string_view beginning) { return istarts_with(field.name, beginning); });
+  });
 }
 
 Drafts read_drafts(const Head& head) {
@@ -313,6 +322,7 @@ StatedLimit limit_of(const Draft& draft, const Meaning& meaning, uint64_t remain
 
 StatedLimits stated_limits(const Head& head, int64_t unix_now_s) {
   StatedLimits stated;
+  if (!states_limits(head)) return stated;
   const Drafts drafts = read_drafts(head);
   for (const Draft& draft : drafts) {
     if (stated.count == kStatedLimitsMax) break;

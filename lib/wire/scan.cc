@@ -49,6 +49,18 @@ constexpr std::array<JsonType, 256> types_by_first() {
 }
 constexpr std::array<JsonType, 256> kTypesByFirst = types_by_first();
 
+// Behind the string, number or literal that begins at `at`; null if it does not, or if not two more bytes are at hand.
+const char* end_of_scalar(const char* at, const char* end) {
+  JsonType type = kTypesByFirst[static_cast<unsigned char>(*at)];
+  if (type == JsonType::absent || type == JsonType::object || type == JsonType::array) return nullptr;
+  bool escaped = false;
+  if (type == JsonType::string)
+    at = std::min(find_quote(at + 1, end, escaped) + 1, end);
+  else
+    while (at < end && kScalarChars[static_cast<unsigned char>(*at)]) at++;
+  return end - at < 2 ? nullptr : at;
+}
+
 }  // namespace
 
 JsonScan::JsonScan(const ScanPaths& paths) : paths_(&paths) { frames_.reserve(kFramesReserved); }
@@ -88,10 +100,11 @@ bool JsonScan::is_object() const { return is_object_; }
 // The rest of a string up to its closing quote. Most bytes of a request are in long strings.
 size_t JsonScan::read_string(std::string_view bytes, size_t at) {
   const size_t from = at;
-  if (hears_string_) bytes = bytes.substr(0, at + kHearWindow);
-  at = static_cast<size_t>(find_quote(bytes.data() + at, bytes.data() + bytes.size(), escape_) - bytes.data());
-  std::string_view part = bytes.substr(from, at - from);
-  bool ended = at < bytes.size();
+  size_t to = bytes.size();
+  if (hears_string_ && to - at > kHearWindow) to = at + kHearWindow;
+  at = static_cast<size_t>(find_quote(bytes.data() + at, bytes.data() + to, escape_) - bytes.data());
+  std::string_view part(bytes.data() + from, at - from);
+  bool ended = at < to;
   if (token_ == Token::key) {
     if (ended)
       end_key(part);
@@ -112,6 +125,12 @@ size_t JsonScan::read_string(std::string_view bytes, size_t at) {
 }
 
 // What a key leads to is looked up with its escapes decoded: "mod\u0065l" is the model for whoever reads on.
+int16_t JsonScan::node_called(int16_t node, std::string_view raw) const {
+  int16_t found = paths_->child(node, raw);
+  if (found < 0 && node >= 0 && raw.find('\\') != raw.npos) found = paths_->child(node, decode_inner(raw));
+  return found;
+}
+
 void JsonScan::end_key(std::string_view last_part) {
   int16_t node = frames_.back().node;
   expect_ = Expect::colon;
@@ -119,8 +138,7 @@ void JsonScan::end_key(std::string_view last_part) {
   if (node < 0) return;
   std::string_view raw = last_part;
   if (!key_.empty()) raw = key_.append(last_part.substr(0, kKeyMax + 1));
-  key_node_ = paths_->child(node, raw);
-  if (key_node_ < 0 && raw.find('\\') != raw.npos) key_node_ = paths_->child(node, decode_inner(raw));
+  key_node_ = node_called(node, raw);
 }
 
 // The rest of a number or literal. What ends it is read next.
@@ -170,19 +188,34 @@ size_t JsonScan::read_mark(std::string_view bytes, size_t at) {
   return at + 1;
 }
 
-// From the quote of a name on: all of the member that is at hand, if it is written as most are. What is not is left to
-// the next marks.
+// From the quote of a name on: the member that is at hand, if it is written as most are. What is not is left to the
+// next marks. Members that nobody asked for are gone over at once while they are at hand whole, with what follows them,
+// and hold no others.
 size_t JsonScan::read_member(std::string_view bytes, size_t at) {
   frames_.back().nonempty = true;
+  const int16_t node = frames_.back().node;
+  const char* const end = bytes.data() + bytes.size();
+  const char* next = bytes.data() + at;
+  while (true) {
+    bool escaped = false;
+    const char* quote = find_quote(next + 1, end, escaped);
+    if (end - quote < 4 || quote[1] != ':') break;
+    const char* value = quote[2] == ' ' ? quote + 3 : quote + 2;
+    if (is_space(*value)) break;
+    key_node_ = node_called(node, std::string_view(next + 1, static_cast<size_t>(quote - next - 1)));
+    const char* after = key_node_ < 0 ? end_of_scalar(value, end) : nullptr;
+    if (!after) {
+      expect_ = Expect::value;
+      return begin_value(bytes, static_cast<size_t>(value - bytes.data()));
+    }
+    next = after + 1;
+    if (after[0] == ',' && after[1] == '"') continue;
+    expect_ = Expect::comma_or_end;
+    return static_cast<size_t>(after - bytes.data());
+  }
   token_ = Token::key;
   key_.clear();
-  at++;
-  if (at < bytes.size()) at = read_string(bytes, at);
-  if (at == bytes.size() || bytes[at] != ':') return at;
-  expect_ = Expect::value;
-  at++;
-  if (at < bytes.size() && bytes[at] == ' ') at++;
-  return at < bytes.size() && !is_space(bytes[at]) ? begin_value(bytes, at) : at;
+  return static_cast<size_t>(next + 1 - bytes.data());
 }
 
 size_t JsonScan::begin_value(std::string_view bytes, size_t at) {

@@ -45,8 +45,7 @@ class ScanPaths {
   constexpr int16_t child(int16_t node, std::string_view name) const {
     if (node < 0) return -1;
     const Node& parent = nodes_[static_cast<size_t>(node)];
-    if (name.size() > kNameMax || (parent.lengths >> name.size() & 1) == 0) return -1;
-    int16_t at = parent.child;
+    int16_t at = parent.children[slot_of(name)];
     while (at >= 0 && nodes_[static_cast<size_t>(at)].name != name) at = nodes_[static_cast<size_t>(at)].sibling;
     return at;
   }
@@ -58,16 +57,21 @@ class ScanPaths {
   constexpr int16_t heard(int16_t node) const { return node < 0 ? node : nodes_[static_cast<size_t>(node)].heard; }
 
  private:
+  static constexpr size_t kSlots = 8;
   struct Node {
     std::string_view name;
-    int16_t child = -1;    // First child.
-    int16_t sibling = -1;  // Next with the same parent.
+    int16_t sibling = -1;  // Next with the same parent, in the same slot.
     int16_t element = -1;  // The child `*`.
     int16_t want = -1;
     int16_t heard = -1;
-    uint64_t lengths = 0;  // Of the names of its children, by bit: most keys of a document are none of them.
-    static_assert(kNameMax < 64);
+    // First children, by the slots of their names: most keys of a document are none of them.
+    std::array<int16_t, kSlots> children{-1, -1, -1, -1, -1, -1, -1, -1};
   };
+
+  static constexpr size_t slot_of(std::string_view name) {
+    if (name.empty()) return 0;
+    return (name.size() + static_cast<unsigned char>(name.front()) + static_cast<unsigned char>(name.back())) % kSlots;
+  }
 
   constexpr Node& node_of(std::string_view path) {
     int16_t at = 0;
@@ -82,9 +86,10 @@ class ScanPaths {
         LB_CHECK(used_ < kNodesMax);
         next = static_cast<int16_t>(used_++);
         Node& parent = nodes_[static_cast<size_t>(at)];
-        nodes_[static_cast<size_t>(next)] = {name, -1, star ? int16_t{-1} : parent.child, -1, -1, -1, 0};
-        (star ? parent.element : parent.child) = next;
-        if (!star) parent.lengths |= uint64_t{1} << name.size();
+        int16_t& first = star ? parent.element : parent.children[slot_of(name)];
+        nodes_[static_cast<size_t>(next)].name = name;
+        nodes_[static_cast<size_t>(next)].sibling = first;  // Of an element: none, it is the only one.
+        first = next;
       }
       at = next;
     }
@@ -172,6 +177,7 @@ class JsonScan {
   size_t read_mark(std::string_view bytes, size_t at);
   size_t read_member(std::string_view bytes, size_t at);
   size_t begin_value(std::string_view bytes, size_t at);
+  int16_t node_called(int16_t node, std::string_view raw) const;
   void end_key(std::string_view last_part);
   void begin_heard(int16_t heard, JsonType type, size_t at);
   void hear_string(std::string_view part);

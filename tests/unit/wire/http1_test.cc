@@ -152,6 +152,21 @@ void fields_that_would_break_lines_are_left_out(void**) {
   assert_text(out, "g: tab\tand \xc3\xa9\r\n");
 }
 
+void a_control_character_is_found_wherever_it_stands(void**) {
+  for (size_t size = 1; size < 20; size++)
+    for (size_t at = 0; at < size; at++)
+      for (int c = 0; c < 256; c++) {
+        std::string value(size, 'v');
+        value[at] = static_cast<char>(c);
+        Head head;
+        head.add("name", value);
+        std::string out;
+        lb::write_fields(head, out);
+        bool breaks = c == '\r' || c == '\n' || c == '\0';
+        assert_true(out == (breaks ? "" : "name: " + value + "\r\n"));
+      }
+}
+
 void writers_ask_for_memory_once(void**) {
   Head head;
   head.method = "POST";
@@ -676,6 +691,7 @@ int main() {
       cmocka_unit_test(request_heads_are_written),
       cmocka_unit_test(response_heads_are_written),
       cmocka_unit_test(fields_that_would_break_lines_are_left_out),
+      cmocka_unit_test(a_control_character_is_found_wherever_it_stands),
       cmocka_unit_test(writers_ask_for_memory_once),
       cmocka_unit_test(chunk_lines_are_hexadecimal),
       cmocka_unit_test(request_is_read),

@@ -99,6 +99,22 @@ void values_are_found_where_they_stand(void**) {
   assert_int_equal(scan[kABC].times, 0);
 }
 
+// They are gone over at once where they are at hand; cut, they are not, and nothing else may differ.
+void members_that_nobody_asked_for_are_read_like_others(void**) {
+  for (const char* text : {
+           R"({"u":1,"v":"a\"b\\","w":null,"model":"m"})", R"({"u":1 ,"v": -2.5e3, "w":[],"model":"m","x":false})",
+           R"({"u":1"model":"m"})", R"({"u":"x""model":"m"})", R"({"u":x,"model":"m"})", R"({"u":"x"])", R"({"u":1,})",
+           R"({"u":1,"v":2)", R"({"u":1,"v":"open)", R"({"u":1,"v")", R"({"u":1,"v":)", R"({"u":tru,"mod\u0065l":"m"})",
+           R"({"\u0075":1,"v\\":2,"model":"m"})",
+           R"({"a":{"c":1,"d":"]","b":2,"e":{"x":1,"model":"no"}},"stream":true})",
+           R"({"u":[{"x":1,"y":2},{"x":1,"y":"}"}],"model":"m"})",
+           R"({"a name with more letters than any path has":"x","model":"m"})"})
+    assert_any_split(text);
+  assert_string_equal(read(R"({"u":1,"v":"\"","w":null,"model":"m"})").string(kModel).c_str(), "m");
+  assert_true(read(R"({"u":1"model":"m"})").faulty());
+  assert_true(read(R"({"u":"x""model":"m"})").faulty());
+}
+
 void elements_of_arrays_are_found(void**) {
   std::string text = R"({"choices":[{"index":0,"delta":{"content":"x"}},{"index":1,"delta":{"content":""}}]})";
   assert_any_split(text);
@@ -507,6 +523,7 @@ void what_is_no_utf8_is_replaced(void**) {
 int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(values_are_found_where_they_stand),
+      cmocka_unit_test(members_that_nobody_asked_for_are_read_like_others),
       cmocka_unit_test(elements_of_arrays_are_found),
       cmocka_unit_test(a_member_called_star_is_no_element),
       cmocka_unit_test(keys_are_compared_with_their_escapes_decoded),
