@@ -62,8 +62,8 @@ inline std::string percent_encode(std::string_view text) {
 
 constexpr bool iequals(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
-  for (size_t i = 0; i < a.size(); i++)
-    if (ascii_lower(a[i]) != ascii_lower(b[i])) return false;
+  for (size_t i = 0; i < a.size(); i++)  // Most letters are of the same case.
+    if (a[i] != b[i] && ascii_lower(a[i]) != ascii_lower(b[i])) return false;
   return true;
 }
 

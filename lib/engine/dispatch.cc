@@ -1,5 +1,6 @@
 // Where a call goes: its route, its session, the next target, or the wait for one; and what is said when there is none.
 #include <algorithm>
+#include <charconv>
 
 #include "base/text.h"
 #include "engine/call.h"
@@ -35,6 +36,12 @@ bool stays_here(std::string_view name) {
   for (std::string_view dropped : kDropped)
     if (iequals(name, dropped)) return true;
   return false;
+}
+
+// Who has no other name. The credential itself is nobody's.
+std::string name_of_key(std::string_view credential) {
+  char text[24] = {'k', 'e', 'y', '-'};
+  return std::string(text, std::to_chars(text + 4, text + sizeof text, hash_text(credential)).ptr);
 }
 
 }  // namespace
@@ -115,8 +122,7 @@ void Call::learn_keys() {
   std::string caller(request_.get("x-lb-caller"));
   for (std::string_view field : {"authorization", "x-api-key", "api-key", "x-goog-api-key"}) {
     if (!caller.empty()) break;
-    // The credential itself is nobody's name.
-    if (const std::string* credential = request_.find(field)) caller = "key-" + std::to_string(hash_text(*credential));
+    if (const std::string* credential = request_.find(field)) caller = name_of_key(*credential);
   }
   caller_key_ = hash_text(caller);
   caller_ = context_.fleet.caller(caller);

@@ -485,8 +485,9 @@ extern "C" {
     /// of -1 is for ever. Count, or a status: LB_CLOSED after LB_EVENT_CLOSED, LB_INVALID where `deliver`
     /// takes the events.
     pub fn lb_queue_poll(queue: *mut lb_queue, out: *mut lb_event, cap: usize, timeout_ms: i32) -> i32;
-    /// \[any] Readable when events came after an empty poll; the next poll clears it, and reading it too is
-    /// harmless. For epoll, kqueue, netpoll. -1 where there is none.
+    /// \[any] Readable when events came after an empty poll, and seldom when a poll was quicker and has
+    /// them already; the next poll clears it, and reading it too is harmless. For epoll, kqueue, netpoll.
+    /// -1 where there is none.
     pub fn lb_queue_fd(queue: *mut lb_queue) -> isize;
     /// \[one]\[blocks]\[cb] Cancels the queue's calls, which end without DONE, and the loan of the last
     /// batch. Once it returns, wake and deliver never run again, but for the one it was called from.
