@@ -11,6 +11,7 @@ from transcript import Transcript
 from upstream import now_us
 
 PATIENCE_S = 120
+ARRIVAL_S = 10  # For calls to reach an upstream; those that never will are waited for as long.
 # curl(1), EXIT CODES: what they say of an answer whose head has come.
 WHOLE, NO_CONNECTION, PARTIAL, TIMED_OUT = 0, 7, (18, 55, 56), 28
 
@@ -154,10 +155,22 @@ class Play:
         elif step.kind == "wait":
             await asyncio.sleep(step.ms / 1000)
         elif step.kind == "reload":
+            await self.arrive()
             await self.reload(step)
         else:
+            await self.arrive()
             self.process.draining = True
             self.process.process.send_signal(signal.SIGTERM)
+
+    async def arrive(self):
+        """Waits until the calls that have begun are with the upstreams: on a busy machine curl takes longer to start
+        than it is to the next step. What follows is later by as much."""
+        loop = asyncio.get_running_loop()
+        since = loop.time()
+        while (sum(len(player.requests) for player in self.players.values()) < len(self.running)
+               and loop.time() < since + ARRIVAL_S):
+            await asyncio.sleep(0.01)
+        self.begin += loop.time() - since
 
     async def reload(self, step):
         ports = {self.instance.name: ports_of(self.players)}
