@@ -220,19 +220,22 @@ void take_limit_list(std::string_view list, Draft& draft) {
 
 // --- Fields ---
 
+constexpr struct {
+  std::string_view prefix;
+  Family family;
+} kPrefixes[] = {{"x-ratelimit-", Family::plain},
+                 {"x-tokenlimit-", Family::token_limit},
+                 {"x-ratelimitbysize-", Family::by_size},
+                 {"ratelimitbysize-", Family::by_size},
+                 {"anthropic-ratelimit-", Family::anthropic},
+                 {"ratelimit-", Family::ietf}};
+
+bool is_list(std::string_view name) { return iequals(name, "ratelimit") || iequals(name, "ratelimit-policy"); }
+
 void take_field(const Head::Field& field, Drafts& drafts) {
-  constexpr struct {
-    std::string_view prefix;
-    Family family;
-  } kPrefixes[] = {{"x-ratelimit-", Family::plain},
-                   {"x-tokenlimit-", Family::token_limit},
-                   {"x-ratelimitbysize-", Family::by_size},
-                   {"ratelimitbysize-", Family::by_size},
-                   {"anthropic-ratelimit-", Family::anthropic},
-                   {"ratelimit-", Family::ietf}};
   std::string_view name = field.name;
   if (istarts_with(name, "x-groq-")) drafts.groq = true;
-  if (iequals(name, "ratelimit") || iequals(name, "ratelimit-policy")) return take_list(field.value, drafts);
+  if (is_list(name)) return take_list(field.value, drafts);
   for (const auto& [prefix, family] : kPrefixes) {
     if (!istarts_with(name, prefix)) continue;
     name.remove_prefix(prefix.size());
@@ -250,13 +253,13 @@ void take_field(const Head::Field& field, Drafts& drafts) {
 
 // Most heads of some providers do not, and are not worth a table.
 bool states_limits(const Head& head) {
-  constexpr std::string_view kBeginnings[] = {"x-ratelimit",         "x-tokenlimit", "ratelimit",
-                                              "anthropic-ratelimit", "x-groq-"};
-  return std::any_of(head.fields.begin(), head.fields.end(), [&](const Head::Field& field) {
+  return std::any_of(head.fields.begin(), head.fields.end(), [](const Head::Field& field) {
+    // Nearly every field ends here.
     char initial = field.name.empty() ? '\0' : ascii_lower(field.name[0]);
     if (initial != 'x' && initial != 'r' && initial != 'a') return false;
-    return std::any_of(std::begin(kBeginnings), std::end(kBeginnings),
-                       [&](std::string_view beginning) { return istarts_with(field.name, beginning); });
+    return is_list(field.name) || std::any_of(std::begin(kPrefixes), std::end(kPrefixes), [&](const auto& one) {
+             return istarts_with(field.name, one.prefix);
+           });
   });
 }
 
