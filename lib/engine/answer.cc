@@ -126,7 +126,7 @@ void Call::inspect_events(const Chunk& chunk) {
   SseEvent event;
   if (delivery_ != Delivery::events && !rewrites()) held_.push(chunk);
   context_.text.clear();
-  context_.event_ends.clear();
+  context_.packed.clear();
   while (attempt_.sse.next(rest, event)) {
     uint64_t begin = complete_to_;
     if (!rewrites()) complete_to_ = event.end - attempt_.left_out;
@@ -149,9 +149,10 @@ void Call::inspect_events(const Chunk& chunk) {
     }
     content = content || sign == Answer::Sign::content;
     rewrite(event);
-    if (!rewrites() && delivery_ == Delivery::events) gather_event(event, context_.text);
+    if (!rewrites() && delivery_ == Delivery::events && event.data != "[DONE]") context_.packed.add(event.data);
   }
-  rewrites() ? hold_rewritten() : hold_events(context_.text);
+  context_.packed.push_to(held_);
+  hold_rewritten();
   if (attempt_.sse.faulty()) {
     if (head_emitted_) return broken(Status::BROKEN, "an event of the stream is too long");
     return fail(ErrorClass::broken, "an event of the stream is too long");
@@ -178,32 +179,14 @@ void Call::hold_rewritten() {
   } else if (delivery_ == Delivery::events) {
     SseParser parser;
     SseEvent event;
-    std::string text;
-    context_.event_ends.clear();
+    context_.packed.clear();
     for (std::string_view rest = context_.text; parser.next(rest, event);)
-      if (!event.comment) gather_event(event, text);
-    hold_events(text);
+      if (!event.comment && event.data != "[DONE]") context_.packed.add(event.data);
+    context_.packed.push_to(held_);
   } else {
     push_pieces(held_, context_.text);
   }
   complete_to_ = held_begin_ + held_.bytes();
-}
-
-// For events that are delivered one by one. Those of one read share a buffer: each of its own would be made by malloc
-// on this thread and freed on the host's, and there is a lock between the two.
-void Call::gather_event(const SseEvent& event, std::string& text) {
-  if (event.data == "[DONE]") return;
-  text.append(event.data);
-  context_.event_ends.push_back(text.size());
-}
-
-void Call::hold_events(std::string_view text) {
-  Chunk all = Chunk::copy(text);
-  size_t from = 0;
-  for (size_t to : context_.event_ends) {
-    held_.push(all.slice(from, to - from));
-    from = to;
-  }
 }
 
 void Call::hold_array(std::string_view events) {

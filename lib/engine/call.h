@@ -229,8 +229,6 @@ class Call {
   bool rewrites() const { return attempt_.translated || array(); }
   void rewrite(const SseEvent& event);
   void hold_rewritten();
-  void gather_event(const SseEvent& event, std::string& text);
-  void hold_events(std::string_view text);
   void hold_array(std::string_view events);
   bool translate_answer();
   WriteAnswer how_to_answer() const;

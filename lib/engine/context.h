@@ -13,6 +13,7 @@
 #include "engine/link.h"
 #include "engine/meter.h"
 #include "engine/names.h"
+#include "engine/pieces.h"
 #include "engine/probe.h"
 #include "policy/admit.h"
 
@@ -78,8 +79,8 @@ struct Context {
   bool capacity_freed = false;     // Something that a waiting call may wait for has happened.
   std::vector<CallId> ended;       // To be removed once nothing of theirs is running.
   std::vector<Http1Parser::Piece> pieces;  // Scratch of the response path.
-  std::string text;                        // Scratch for heads, and for events.
-  std::vector<size_t> event_ends;          // Scratch: where events in a text end.
+  std::string text;                        // Scratch for heads, and for events that are rewritten.
+  Packed packed;                           // Scratch for events that are delivered one by one.
   std::vector<Head> blank_heads;           // Emptied ones, with their memory: at most Engine::kBlankHeadsMax.
 
   Head take_blank();

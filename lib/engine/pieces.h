@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/chunk.h"
 #include "wire/http1.h"
@@ -39,5 +41,32 @@ inline Chunk joined(std::span<const Http1Parser::Piece> run) {
   for (const Http1Parser::Piece& piece : run) at = std::copy(piece.bytes.begin(), piece.bytes.end(), at);
   return all;
 }
+
+// Chunks that share a buffer. Each with its own would be made by malloc on this thread and freed on the host's, and
+// there is a lock between the two.
+class Packed {
+ public:
+  void clear() {
+    text_.clear();
+    ends_.clear();
+  }
+  void add(std::string_view bytes) {
+    text_.append(bytes);
+    ends_.push_back(text_.size());
+  }
+  // A chunk for each that was added.
+  void push_to(Chain& out) const {
+    Chunk all = Chunk::copy(text_);
+    size_t from = 0;
+    for (size_t to : ends_) {
+      out.push(all.slice(from, to - from));
+      from = to;
+    }
+  }
+
+ private:
+  std::string text_;
+  std::vector<size_t> ends_;  // In `text_`.
+};
 
 }  // namespace lb
