@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -64,6 +65,11 @@ class Chunk {
     part.offset_ += offset;
     part.size_ = size;
     return part;
+  }
+  // Moves `part`, a view into this chunk, to `offset`. For who knows that no slice of it covers what is there.
+  void move(std::string_view part, size_t offset) {
+    LB_ASSERT(offset <= size_ && part.size() <= size_ - offset);
+    std::memmove(buffer_->bytes() + offset_ + offset, part.data(), part.size());
   }
   // The slice of this chunk that `part`, a view into it, covers.
   Chunk slice(std::string_view part) const {

@@ -24,7 +24,7 @@ Chunk take(Chain& chain, uint64_t n) {
 
 }  // namespace
 
-void Call::on_bytes(Link& link, const Chunk& chunk) {
+void Call::on_bytes(Link& link, Chunk& chunk) {
   attempt_.received = true;
   uint32_t serial = attempt_.serial;
   uint64_t id = link.id;
@@ -40,7 +40,7 @@ void Call::on_bytes(Link& link, const Chunk& chunk) {
   for (size_t i = 0; i < pieces.size();) {
     size_t run = body_run(pieces, i);
     if (run > 1)
-      on_body(joined(std::span(pieces).subspan(i, run)));
+      on_body(joined(chunk, std::span(pieces).subspan(i, run)));
     else if (!on_piece(link, chunk, pieces[i]))
       return;
     if (attempt_.serial != serial || attempt_.link != id) return;

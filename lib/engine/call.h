@@ -216,7 +216,7 @@ class Call {
   void on_phase_due();
 
   // answer.cc
-  void on_bytes(Link& link, const Chunk& chunk);
+  void on_bytes(Link& link, Chunk& chunk);
   bool on_piece(Link& link, const Chunk& chunk, const Http1Parser::Piece& piece);
   void on_head(Link& link);
   void hear_limits();

@@ -12,7 +12,7 @@
 
 namespace lb {
 
-// What is put together here is no longer than a TLS record, as what a socket brings: the window may be overrun by one.
+// What is written here is no longer than a TLS record, as what a socket brings: the window may be overrun by one.
 constexpr size_t kPieceMax = 16 * 1024;
 
 inline void push_pieces(Chain& to, std::string_view bytes) {
@@ -21,25 +21,22 @@ inline void push_pieces(Chain& to, std::string_view bytes) {
 }
 
 // Many upstreams send each event of a stream as a chunk of its own. Those that came in one read go on as one piece:
-// what is done for each costs more than to copy it. How many they are from `first` on; 1 where that is no body.
+// what is done for each costs more than to move it. How many they are from `first` on; 1 where that is no body.
 inline size_t body_run(std::span<const Http1Parser::Piece> pieces, size_t first) {
   size_t count = 0;
-  size_t bytes = 0;
-  for (const Http1Parser::Piece& piece : pieces.subspan(first)) {
-    bytes += piece.bytes.size();
-    if (piece.kind != Http1Parser::Piece::Kind::body || (count > 0 && bytes > kPieceMax)) break;
-    count++;
-  }
+  while (first + count < pieces.size() && pieces[first + count].kind == Http1Parser::Piece::Kind::body) count++;
   return std::max<size_t>(count, 1);
 }
 
-inline Chunk joined(std::span<const Http1Parser::Piece> run) {
-  size_t size = 0;
-  for (const Http1Parser::Piece& piece : run) size += piece.bytes.size();
-  Chunk all = Chunk::make(size);
-  char* at = all.writable();
-  for (const Http1Parser::Piece& piece : run) at = std::copy(piece.bytes.begin(), piece.bytes.end(), at);
-  return all;
+// They are put together where they stand, over the lines of the chunks between them.
+inline Chunk joined(Chunk& read, std::span<const Http1Parser::Piece> run) {
+  size_t begin = static_cast<size_t>(run[0].bytes.data() - read.data());
+  size_t end = begin;
+  for (const Http1Parser::Piece& piece : run) {
+    read.move(piece.bytes, end);
+    end += piece.bytes.size();
+  }
+  return read.slice(begin, end - begin);
 }
 
 // Chunks that share a buffer. Each with its own would be made by malloc on this thread and freed on the host's, and
