@@ -131,9 +131,8 @@ void Call::inspect_events(const Chunk& chunk) {
     uint64_t begin = complete_to_;
     if (!rewrites()) complete_to_ = event.end - attempt_.left_out;
     if (event.comment) continue;
-    uint32_t malformed = attempt_.answer->malformed();
-    Answer::Sign sign = attempt_.answer->event(event);
-    if (attempt_.answer->malformed() > malformed) {
+    Answer::Sign sign = attempt_.answer->event(event, &attempt_.sse);
+    if (sign == Answer::Sign::malformed) {
       if (!rewrites()) leave_out(begin);
       continue;
     }

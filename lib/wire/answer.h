@@ -22,8 +22,8 @@ class Answer {
   Answer(Form form, Operation operation);
   static Form form_of(std::string_view content_type) { return OpenAiAnswer::form_of(content_type); }
 
-  Sign event(const SseEvent& event) {
-    return std::visit([&](auto& reader) { return reader.event(event); }, reader_);
+  Sign event(const SseEvent& event, SseParser* parser = nullptr) {
+    return std::visit([&](auto& reader) { return reader.event(event, parser); }, reader_);
   }
   Sign bytes(std::string_view bytes) {
     return std::visit([&](auto& reader) { return reader.bytes(bytes); }, reader_);

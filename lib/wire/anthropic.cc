@@ -42,20 +42,33 @@ bool there(const JsonScan::Found& found) {
 
 AnthropicAnswer::AnthropicAnswer(Form form) : form_(form), scan_(kScan) {}
 
-AnthropicAnswer::Sign AnthropicAnswer::event(const SseEvent& event) {
+AnthropicAnswer::Sign AnthropicAnswer::event(const SseEvent& event, SseParser* parser) {
+  if (event.expected) return Sign::content;
   std::string_view data = trim(event.data);
   if (event.name == "error") return fail(event.data);
   if (data.empty()) return Sign::life;
   scan_.reset();
   if (!scan_.feed(data) || !scan_.complete()) {
     malformed_++;
-    return Sign::life;
+    return Sign::malformed;
   }
   if (there(scan_[kError]) || scan_.string(kType) == "error") return fail(event.data);
   read_usage();
   std::string type = scan_.string(kType);
   done_ = done_ || type == "message_stop";
-  return content(type) ? Sign::content : Sign::life;
+  if (!content(type)) return Sign::life;
+  if (parser) expect_like(data, *parser);
+  return Sign::content;
+}
+
+// As OpenAiAnswer's: text, and nothing else.
+void AnthropicAnswer::expect_like(std::string_view data, SseParser& parser) const {
+  for (size_t path : {kPartialJson, kStopReason, kBlockType, kBlockText, kInput, kOutput, kCacheRead, kCacheWrite,
+                      kStartInput, kStartOutput, kStartCacheRead, kStartCacheWrite})
+    if (scan_[path].times > 0) return;
+  const JsonScan::Found& text = scan_[kText];
+  if (text.type != JsonType::string || text.times != 1) return;
+  parser.expect(data.substr(text.begin + 1, text.end - text.begin - 2));
 }
 
 AnthropicAnswer::Sign AnthropicAnswer::fail(std::string_view text) {

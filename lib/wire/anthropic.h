@@ -22,7 +22,7 @@ class AnthropicAnswer {
 
   // One whole event of a stream. Text, tool calls and the reason to stop are content; pings, thinking, signatures and
   // whatever is not known are life.
-  Sign event(const SseEvent& event);
+  Sign event(const SseEvent& event, SseParser* parser = nullptr);
   // Bytes of a JSON body.
   Sign bytes(std::string_view bytes);
 
@@ -36,6 +36,7 @@ class AnthropicAnswer {
  private:
   Sign fail(std::string_view text);
   bool content(std::string_view type) const;
+  void expect_like(std::string_view data, SseParser& parser) const;
   void read_usage();
 
   Form form_;

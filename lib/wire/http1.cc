@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/text.h"
+#include "wire/quote.h"
 
 namespace lb {
 
@@ -26,12 +27,11 @@ void empty_text(std::string& text) {
 
 // No CR, LF or NUL: what fits on one line.
 bool one_line(std::string_view text) {
-  // Eight bytes at once, the last eight perhaps twice: is there one below 0x0e (Mycroft)?
+  // Eight bytes at once, the last eight perhaps twice.
   auto control = [&](size_t at) {
-    constexpr uint64_t kOnes = 0x0101010101010101u, kTops = 0x8080808080808080u;
     uint64_t word;
     std::memcpy(&word, text.data() + at, 8);
-    return ((word - kOnes * ('\r' + 1)) & ~word & kTops) != 0;
+    return bytes_below(word, '\r' + 1) != 0;
   };
   bool found = text.size() < 8 || control(text.size() - 8);
   for (size_t at = 0; !found && at + 8 < text.size(); at += 8) found = control(at);
@@ -411,13 +411,12 @@ bool Http1Parser::State::check_framing(const char* end) {
     fail(Fault::head_too_large, "a chunk's line or the trailers are longer than head_bytes");
     return false;
   }
-  std::string_view bytes(framing, size);
-  for (size_t at = bytes.find('\n'); at != bytes.npos; at = bytes.find('\n', at + 1)) {
-    if ((at > 0 ? bytes[at - 1] : last) == '\r') continue;
+  for (const char* at = framing; at < end; at++) {
+    if (*at != '\n' || (at > framing ? at[-1] : last) == '\r') continue;
     fail(Fault::malformed, "an LF without a CR");
     return false;
   }
-  last = bytes.back();
+  last = end[-1];
   return true;
 }
 

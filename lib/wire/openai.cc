@@ -5,7 +5,6 @@
 
 #include "base/text.h"
 #include "wire/escape.h"
-#include "wire/quote.h"
 #include "wire/retry_after.h"
 
 namespace lb {
@@ -280,7 +279,8 @@ OpenAiAnswer::Form OpenAiAnswer::form_of(std::string_view content_type) {
   return Form::other;
 }
 
-OpenAiAnswer::Sign OpenAiAnswer::event(const SseEvent& event) {
+OpenAiAnswer::Sign OpenAiAnswer::event(const SseEvent& event, SseParser* parser) {
+  if (event.expected) return Sign::content;
   std::string_view data = trim(event.data);
   if (data == "[DONE]") {
     done_ = true;
@@ -288,11 +288,10 @@ OpenAiAnswer::Sign OpenAiAnswer::event(const SseEvent& event) {
   }
   if (event.name == "error") return fail(event.data);
   if (data.empty()) return Sign::life;
-  if (event.name.empty() && like_last(data)) return Sign::content;
   scan_.reset();
   if (!scan_.feed(data) || !scan_.complete()) {
     malformed_++;
-    return Sign::life;
+    return Sign::malformed;
   }
   read_usage();
   std::string_view type = raw_string(scan_, kType);
@@ -300,7 +299,7 @@ OpenAiAnswer::Sign OpenAiAnswer::event(const SseEvent& event) {
   if (says_error(scan_[kError]) || type == "error" || raw_string(scan_, kObject) == "error") return fail(event.data);
   if (!responses_) {
     Sign sign = chunk();
-    if (sign == Sign::content && event.name.empty()) remember(data);
+    if (sign == Sign::content && parser) expect_like(data, *parser);
     return sign;
   }
   if (says_error(scan_[kResponseError]) || type == "response.failed") return fail(event.data);
@@ -341,27 +340,17 @@ OpenAiAnswer::Sign OpenAiAnswer::chunk() {
   return content ? Sign::content : Sign::life;
 }
 
-// Most events of a stream differ from the one before in nothing but their text. What stands around the text was read
-// then, so it says the same now; the text itself has no quote and no escape, so it ends where it ended then.
-bool OpenAiAnswer::like_last(std::string_view data) const {
-  size_t around = before_text_.size() + after_text_.size();
-  if (around == 0 || data.size() <= around) return false;
-  if (!data.starts_with(before_text_) || !data.ends_with(after_text_)) return false;
-  std::string_view text = data.substr(before_text_.size(), data.size() - around);
-  const char* end = text.data() + text.size();
-  return find_mark(text.data(), end) == end;
-}
-
-// `data` is an event of content that has been scanned: if it is plain text and nothing else, its like need not be.
-void OpenAiAnswer::remember(std::string_view data) {
+// Most events of a stream differ from the one before in nothing but their text. If that is all that the event which has
+// been scanned says, its like says the same.
+void OpenAiAnswer::expect_like(std::string_view data, SseParser& parser) const {
   for (size_t path : {kToolCalls, kFunctionCall, kRefusal, kAudio})
     if (scan_[path].nonempty) return;
-  for (size_t path : {kPrompt, kCompletion, kCachedPrompt, kInput, kOutput, kCachedInput})
+  for (size_t path : {kPrompt, kCompletion, kCachedPrompt, kInput, kOutput, kCachedInput, kResponseInput,
+                      kResponseOutput, kResponseCached})
     if (scan_[path].times > 0) return;
   const JsonScan::Found& text = scan_[kContent].nonempty ? scan_[kContent] : scan_[kText];
   if (text.type != JsonType::string || text.times != 1 || scan_[kFinish].nonempty) return;
-  before_text_.assign(data.substr(0, text.begin + 1));
-  after_text_.assign(data.substr(text.end - 1));
+  parser.expect(data.substr(text.begin + 1, text.end - text.begin - 2));
 }
 
 // The last one that says something holds: values are cumulative, and zeros throughout stand for "not known yet".

@@ -81,21 +81,22 @@ class OpenAiAnswer {
     life,      // Bytes without content: comments, role deltas, reasoning deltas.
     content,   // The first content (text, a tool call, a refusal, or a finish reason).
     error,     // An error member: before content the call fails over.
+    malformed,  // An event whose data is not JSON.
   };
 
   // `responses`: the answer of /v1/responses, whose events have types.
   OpenAiAnswer(Form form, bool responses);
   static Form form_of(std::string_view content_type);
 
-  // One whole event of a stream (Form::events).
-  Sign event(const SseEvent& event);
+  // One whole event of a stream (Form::events). `parser`, if it is given, reported it, and is told what else to expect.
+  Sign event(const SseEvent& event, SseParser* parser = nullptr);
   // Bytes of a JSON body (Form::json). `content` once it is whole, `error` as soon as an error member is.
   Sign bytes(std::string_view bytes);
 
   bool finished() const;       // A finish reason of every choice, a terminal event, [DONE], or a complete JSON value.
   bool failed() const;         // An error event or member came.
   std::string error_text() const;  // The raw JSON of the error event, or "".
-  uint32_t malformed() const;  // Events whose data was not JSON: skipped and counted.
+  uint32_t malformed() const;  // How many events were.
   const Usage& usage() const;
 
  private:
@@ -103,8 +104,7 @@ class OpenAiAnswer {
   Sign typed_event(std::string_view type);
   Sign chunk();
   void read_usage();
-  void remember(std::string_view data);
-  bool like_last(std::string_view data) const;
+  void expect_like(std::string_view data, SseParser& parser) const;
 
   Form form_;
   bool responses_;
@@ -115,8 +115,6 @@ class OpenAiAnswer {
   uint64_t finished_ = 0;  // Choices that have had a finish reason.
   uint32_t malformed_ = 0;
   std::string error_text_;
-  // The last event of plain text, without its text: see like_last.
-  std::string before_text_, after_text_;
   Usage usage_;
   JsonScan scan_;
 };

@@ -15,18 +15,27 @@
 
 namespace lb {
 
+// Of a word's bytes, those that equal `byte`, or are less than `bound` (up to 0x80): by their top bits, of which the
+// lowest that is set tells the truth (Mycroft).
+inline uint64_t bytes_equal(uint64_t word, char byte) {
+  constexpr uint64_t kOnes = 0x0101010101010101u, kTops = 0x8080808080808080u;
+  uint64_t zero = word ^ kOnes * static_cast<uint8_t>(byte);
+  return (zero - kOnes) & ~zero & kTops;
+}
+inline uint64_t bytes_below(uint64_t word, char bound) {
+  constexpr uint64_t kOnes = 0x0101010101010101u, kTops = 0x8080808080808080u;
+  return (word - kOnes * static_cast<uint8_t>(bound)) & ~word & kTops;
+}
+
 // The first quote or backslash in [at, end); `end` if there is none. A word at a time, then by memchr.
 inline const char* find_mark(const char* at, const char* end) {
-  constexpr uint64_t kOnes = 0x0101010101010101u, kTops = 0x8080808080808080u;
   constexpr size_t kProbe = 64;     // Most strings end sooner than a call of memchr pays.
   constexpr size_t kWindow = 4096;  // Enough for memchr to run at its full speed, and still cached the second time.
   const char* probe_end = at + std::min<size_t>(kProbe, static_cast<size_t>(end - at));
   for (; probe_end - at >= 8; at += 8) {
     uint64_t word;
     std::memcpy(&word, at, 8);
-    // A byte that equals becomes zero, and the lowest zero byte is the lowest with its top bit set below (Mycroft).
-    uint64_t quote = word ^ kOnes * '"', slash = word ^ kOnes * '\\';
-    uint64_t found = (((quote - kOnes) & ~quote) | ((slash - kOnes) & ~slash)) & kTops;
+    uint64_t found = bytes_equal(word, '"') | bytes_equal(word, '\\');
     if (found == 0) continue;
     if constexpr (std::endian::native == std::endian::little) return at + std::countr_zero(found) / 8;
     break;
@@ -42,6 +51,20 @@ inline const char* find_mark(const char* at, const char* end) {
     at += size;
   }
   return end;
+}
+
+// The same for short text, and a control character ends it too.
+inline const char* find_text_end(const char* at, const char* end) {
+  for (; end - at >= 8; at += 8) {
+    uint64_t word;
+    std::memcpy(&word, at, 8);
+    uint64_t found = bytes_equal(word, '"') | bytes_equal(word, '\\') | bytes_below(word, ' ');
+    if (found == 0) continue;
+    if constexpr (std::endian::native == std::endian::little) return at + std::countr_zero(found) / 8;
+    break;
+  }
+  while (at < end && *at != '"' && *at != '\\' && static_cast<uint8_t>(*at) >= ' ') at++;
+  return at;
 }
 
 // The first quote in [at, end) that is not escaped; `end` if there is none. `escaped` says of the byte at `at`, and

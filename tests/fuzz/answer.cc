@@ -22,8 +22,8 @@ std::string as_events(std::string_view text, const Cuts& cuts, bool responses) {
     SseEvent event;
     while (parser.next(part, event)) {
       if (event.comment) continue;
-      auto sign = answer.event(event);
-      // One that has seen no event before takes no short cut.
+      auto sign = answer.event(event, &parser);
+      event.expected = false;
       OpenAiAnswer fresh(OpenAiAnswer::Form::events, responses);
       require(fresh.event(event) == sign, "the short cut reads an event otherwise");
       log += std::to_string(static_cast<int>(sign)) + (answer.finished() ? "f" : "") + (answer.failed() ? "e" : "") +

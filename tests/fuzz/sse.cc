@@ -1,5 +1,5 @@
-// Server-sent events: the parser finds what a second one finds, which was written down from the standard; and an event
-// that is written again reads the same.
+// Server-sent events: the parser finds what a second one finds, which was written down from the standard, also where
+// it expects events like those that came; and an event that is written again reads the same.
 #include "wire/sse.h"
 
 #include "fuzz/fuzz.h"
@@ -8,7 +8,7 @@
 namespace lb::fuzz {
 namespace {
 
-std::string read(std::string_view text, const Cuts& cuts) {
+std::string read(std::string_view text, const Cuts& cuts, bool expecting) {
   SseParser parser;
   std::string log;
   each_part(text, cuts, [&](std::string_view part) {
@@ -16,6 +16,7 @@ std::string read(std::string_view text, const Cuts& cuts) {
     while (parser.next(part, event)) {
       note_event(log, event.name, event.data, event.comment, event.end);
       require(event.end == parser.offset(), "an event ends elsewhere than the parser is");
+      if (expecting) expect_like(parser, event);
     }
     require(part.empty() && !parser.faulty(), "bytes are left over");
   });
@@ -52,8 +53,14 @@ void write_again(std::string_view text) {
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace lb::fuzz;
   Input input = split_input(data, size);
+  Choices again = input.choices;
   std::string log = same_at_any_cut(input.text, input.choices, [&](const lb::Cuts& cuts) {
-    return read(input.text, cuts);
+    return read(input.text, cuts, false);
+  });
+  same_at_any_cut(input.text, again, [&](const lb::Cuts& cuts) {
+    std::string expecting = read(input.text, cuts, true);
+    require_same(expecting, log, "an event that was expected is read otherwise");
+    return expecting;
   });
   if (log.ends_with("open")) log.resize(log.size() - 4);
   require_same(log, lb::expected_events(input.text), "the standard reads otherwise");

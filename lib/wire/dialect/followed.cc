@@ -54,14 +54,15 @@ FollowedAnswer::FollowedAnswer(FollowedAnswer&&) noexcept = default;
 FollowedAnswer& FollowedAnswer::operator=(FollowedAnswer&&) noexcept = default;
 FollowedAnswer::~FollowedAnswer() = default;
 
-OpenAiAnswer::Sign FollowedAnswer::event(const SseEvent& event) {
+OpenAiAnswer::Sign FollowedAnswer::event(const SseEvent& event, SseParser*) {
   state_->sign = Sign::life;
   if (event.comment) return Sign::life;
-  if (!state_->reader->event(event, *state_)) state_->malformed++;
+  bool read = state_->reader->event(event, *state_);
+  if (!read) state_->malformed++;
   if (!state_->failed) state_->whole = state_->reader->end(*state_);  // A reason to stop is told then.
   state_->take_usage();
   if (state_->sign == Sign::error) state_->error_text = event.data;
-  return state_->sign;
+  return read ? state_->sign : Sign::malformed;
 }
 
 OpenAiAnswer::Sign FollowedAnswer::bytes(std::string_view bytes) {

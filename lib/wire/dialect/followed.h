@@ -22,7 +22,8 @@ class FollowedAnswer {
   FollowedAnswer& operator=(FollowedAnswer&&) noexcept;
   ~FollowedAnswer();
 
-  Sign event(const SseEvent& event);
+  // Its reader keeps what each event says, so none is left unread.
+  Sign event(const SseEvent& event, SseParser* parser = nullptr);
   // Of a whole answer only whether it is JSON, and no error, is known before its end; its usage then.
   Sign bytes(std::string_view bytes);
   bool finished() const;

@@ -7,12 +7,19 @@
 #include <vector>
 
 #include "property/wire/split.h"
+#include "wire/sse.h"
 
 namespace lb {
 
 inline void note_event(std::string& log, std::string_view name, std::string_view data, bool comment, uint64_t end) {
   log.append(comment ? "comment" : "event").append("(").append(shown(name)).append("|").append(shown(data));
   log += ")@" + std::to_string(end) + "\n";
+}
+
+// That what stands between the first two quotes of the event may be another text the next time must change nothing.
+inline void expect_like(SseParser& parser, const SseEvent& event) {
+  size_t from = event.data.find('"') + 1, to = event.data.find('"', from);
+  if (from > 0 && to != event.data.npos && !event.expected) parser.expect(event.data.substr(from, to - from));
 }
 
 struct SseLine {

@@ -25,9 +25,9 @@ using lb::SseParser;
 using Form = Answer::Form;
 using Sign = Answer::Sign;
 
-char letter(Sign sign) { return sign == Sign::content ? 'c' : sign == Sign::error ? 'e' : 'l'; }
+char letter(Sign sign) { return "lcem"[static_cast<size_t>(sign)]; }
 
-// What came of an answer: a sign for each event (c, l or e), and what is known at its end.
+// What came of an answer: a sign for each event (l, c, e or m), and what is known at its end.
 std::string shown(const Answer& answer, const std::string& signs) {
   auto number = [](const std::optional<uint64_t>& n) { return n ? std::to_string(*n) : std::string("-"); };
   return signs + (answer.finished() ? " finished" : "") + (answer.failed() ? " failed" : "") + " malformed " +
@@ -44,7 +44,7 @@ std::string followed(std::initializer_list<std::string_view> pieces) {
     std::string_view rest = bytes;
     SseEvent event;
     while (parser.next(rest, event))
-      if (!event.comment) signs += letter(answer.event(event));
+      if (!event.comment) signs += letter(answer.event(event, &parser));
   }
   return shown(answer, signs);
 }
@@ -119,7 +119,7 @@ void errors_in_a_stream(void**) {
 
 void events_that_are_no_json_are_counted(void**) {
   assert_stream(start() + "event: content_block_delta\ndata: {\"type\": \"con\n\n" + delta(kHello) + kStop,
-                "llcl finished malformed 1 usage 4 1 - ");
+                "lmcl finished malformed 1 usage 4 1 - ");
 }
 
 void usage_counts_the_cache_as_input(void**) {
@@ -171,6 +171,31 @@ void errors_are_written_in_the_dialect_that_was_asked_in(void**) {
     assert_string_equal(std::string(lb::anthropic_error_type(c.status)).c_str(), c.type);
 }
 
+// Deltas of text are not read each; those of tools, of thinking, and whatever says more, are.
+void deltas_of_text_are_expected(void**) {
+  Answer answer(Form::events, Operation::messages);
+  SseParser parser;
+  std::string seen;
+  auto feed = [&](const std::string& text) {
+    SseEvent event;
+    for (std::string_view rest = text; parser.next(rest, event);) {
+      seen += event.expected ? 'x' : '.';
+      seen += letter(answer.event(event, &parser));
+    }
+  };
+  feed(start() + block(kText) + delta(kHello));
+  feed(delta(R"({"type":"text_delta","text":" you"})") + delta(R"({"type":"text_delta","text":""})") +
+       delta(R"({"type":"text_delta","text":"\n"})") + delta(kHello) + says("ping") + delta(kHello));
+  assert_string_equal(seen.c_str(), ".l.l.cxc.l.cxc.lxc");
+  seen.clear();
+  std::string json = R"({"type":"input_json_delta","partial_json":"{"})";
+  std::string more = says("content_block_delta", R"("delta":{"text":"a"},"usage":{"output_tokens":3})");
+  feed(delta(json) + delta(json) + more + more + kEnd + kStop);
+  assert_string_equal(seen.c_str(), ".c.c.c.c.l.c.l");
+  assert_true(answer.finished());
+  assert_int_equal(*answer.usage().output, 9);
+}
+
 void each_operation_has_its_reader(void**) {
   std::string_view text =
       "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"},\"finish_reason\":\"stop\"}]}\n\n";
@@ -209,6 +234,7 @@ int main() {
       cmocka_unit_test(usage_counts_the_cache_as_input),
       cmocka_unit_test(a_body),
       cmocka_unit_test(errors_are_written_in_the_dialect_that_was_asked_in),
+      cmocka_unit_test(deltas_of_text_are_expected),
       cmocka_unit_test(each_operation_has_its_reader),
       cmocka_unit_test(random_bytes_do_no_harm),
   };

@@ -106,6 +106,21 @@ void a_long_string(void**) {
   }
 }
 
+void a_text_without_escapes_ends_at_the_first_that_is_none_of_it(void**) {
+  Rng rng(8);
+  for (int round = 0; round < 20'000; round++) {
+    std::string text(rng.below(60), 'x');
+    for (char& c : text)
+      if (rng.below(12) == 0) c = static_cast<char>(rng.next());
+    std::vector<char> bytes(text.begin(), text.end());
+    size_t end = 0;
+    while (end < text.size() && text[end] != '"' && text[end] != '\\' && static_cast<unsigned char>(text[end]) >= 0x20)
+      end++;
+    const char* found = lb::find_text_end(bytes.data(), bytes.data() + bytes.size());
+    assert_int_equal(found - bytes.data(), end);
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -115,6 +130,7 @@ int main() {
       cmocka_unit_test(what_is_similar_is_no_mark),
       cmocka_unit_test(random_text),
       cmocka_unit_test(a_long_string),
+      cmocka_unit_test(a_text_without_escapes_ends_at_the_first_that_is_none_of_it),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

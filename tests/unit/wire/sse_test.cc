@@ -5,6 +5,7 @@
 #include <cstdarg>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -19,9 +20,10 @@ using lb::SseParser;
 
 #define assert_text(actual, expected) assert_string_equal(std::string(actual).c_str(), expected)
 
-// "name|data@end" for each event, ":@end" for a sign of life.
+// "name|data@end" for each event, ":@end" for a sign of life; "x" before one that was expected.
 struct Reader {
   SseParser parser;
+  bool expects = false;  // More of what comes, with another text between its first two quotes.
   std::string log;
 
   Reader& feed(std::string_view bytes) {
@@ -33,8 +35,10 @@ struct Reader {
       if (event.comment)
         log += ":";
       else
-        log.append(event.name).append("|").append(event.data);
+        log.append(event.expected ? "x" : "").append(event.name).append("|").append(event.data);
       log += "@" + std::to_string(event.end);
+      size_t from = event.data.find('"') + 1;
+      if (expects && from > 0) parser.expect(event.data.substr(from, event.data.find('"', from) - from));
     }
     assert_true(parser.faulty() || rest.empty());
     return *this;
@@ -131,6 +135,30 @@ void an_lf_belongs_to_its_cr(void**) {
   assert_text(read("data: a\r\n\rdata: b\r\r"), "|a@10 |b@19");
 }
 
+void what_is_expected_is_told_apart(void**) {
+  auto read = [](std::initializer_list<std::string_view> pieces) {
+    Reader reader;
+    reader.expects = true;
+    for (std::string_view piece : pieces) reader.feed(piece);
+    return reader.log;
+  };
+  assert_text(read({": 1\n\ndata: {\"a\"}\n\ndata: {\"bc\"}\n\ndata: {\"\xc3\xa9\"}\n\ndata: 5\n\ndata: {\"d\"}\n\n"}),
+              ":@5 |{\"a\"}@18 x|{\"bc\"}@32 x|{\"\xc3\xa9\"}@46 |5@55 x|{\"d\"}@68");
+  // With its name, and of two the one that came last.
+  assert_text(read({":\n\nevent: n\ndata: \"a\"\n\nevent: n\ndata: \"b\"\n\ndata: \"c\"\n\nevent: n\ndata: \"d\"\n\n"}),
+              ":@3 n|\"a\"@23 xn|\"b\"@43 |\"c\"@54 n|\"d\"@74");
+  // A text that is empty, or has an escape; another end; what is not whole; one in the first event.
+  assert_text(read({":\n\ndata: \"a\"\n\ndata: \"\"\n\n"}), ":@3 |\"a\"@14 |\"\"@24");
+  assert_text(read({":\n\ndata: \"a\"\n\ndata: \"b\\\"\"\n\n"}), ":@3 |\"a\"@14 |\"b\\\"\"@27");
+  assert_text(read({":\n\ndata: \"a\"\n\ndata: \"b\n\"\n\n"}), ":@3 |\"a\"@14 |\"b@26");
+  assert_text(read({":\n\ndata: \"a\"\n\ndata: \"b\"\nid: 1\n\n"}), ":@3 |\"a\"@14 |\"b\"@31");
+  assert_text(read({":\n\ndata: \"a\"\n\ndata: \"b", "\"\n\ndata: \"c\"\n\n"}), ":@3 |\"a\"@14 |\"b\"@25 x|\"c\"@36");
+  assert_text(read({"data: \"a\"\n\ndata: \"b\"\n\n"}), "|\"a\"@11 |\"b\"@22");
+  // CRLFs; and CRs, behind which an LF would still belong to them.
+  assert_text(read({":\r\n\r\ndata: \"a\"\r\n\r\ndata: \"b\"\r\n\r\n"}), ":@5 |\"a\"@18 x|\"b\"@31");
+  assert_text(read({":\r\rdata: \"a\"\r\rdata: \"b\"\r\r"}), ":@3 |\"a\"@14 |\"b\"@25");
+}
+
 void progress_is_told(void**) {
   Reader reader;
   assert_false(reader.parser.mid_event());
@@ -193,6 +221,7 @@ int main() {
       cmocka_unit_test(whole_data_is_not_copied),
       cmocka_unit_test(split_data_outlives_its_bytes),
       cmocka_unit_test(an_lf_belongs_to_its_cr),
+      cmocka_unit_test(what_is_expected_is_told_apart),
       cmocka_unit_test(progress_is_told),
       cmocka_unit_test(events_have_a_bound),
       cmocka_unit_test(bounds_hold_over_lines),
