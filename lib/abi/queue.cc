@@ -140,7 +140,10 @@ int32_t Queue::poll(lb_event* out, size_t cap, int32_t timeout_ms) {
 
 // What was lent is freed, with no lock held.
 void Queue::end_loan() {
-  for (; lent_ < next_; lent_++) taken_[lent_] = Event();
+  for (; lent_ < next_; lent_++) {
+    taken_[lent_].data = Chunk();
+    taken_[lent_].detail.reset();
+  }
   if (next_ < taken_.size()) return;
   empty_batch(taken_);
   lent_ = next_ = 0;
