@@ -168,6 +168,7 @@ struct Http1Parser::State {
   size_t framing_size = 0;     // Bytes of chunk lines and trailers since the last byte of the body.
   const char* framing = nullptr;  // Where, in the bytes being fed, what is not body began.
   char last = 0;               // The last byte fed that was not body.
+  bool at_chunk = false;       // llhttp stands before the line of a chunk.
   Fault fault = Fault::none;
   const char* why = "";
   bool started = false;
@@ -196,6 +197,7 @@ struct Http1Parser::State {
     line_size = start_size = framing_size = 0;
     line_tail.clear();
     last = 0;
+    at_chunk = false;
     started = head_done = skipped = ended = false;
     first_line = in_value = true;
     has_length = chunked = until_close = keep_alive = expects_continue = false;
@@ -205,6 +207,7 @@ struct Http1Parser::State {
 
   size_t feed_head(std::string_view bytes);
   size_t feed_body(std::string_view bytes);
+  size_t take_chunks(std::string_view bytes);
   size_t execute(std::string_view bytes);
   bool check_framing(const char* end);
   bool start_line_is_plain() const;
@@ -302,6 +305,11 @@ struct Http1Parser::Callbacks {
     s.out->push_back({Piece::Kind::body, {at, size}});
     return 0;
   }
+  // But for the last one, whose end is that of the message.
+  static int chunk_end(llhttp_t* parser) {
+    of(parser).at_chunk = !(parser->flags & F_TRAILING);
+    return of(parser).at_chunk ? HPE_PAUSED : 0;
+  }
   static int message_end(llhttp_t* parser) {
     State& s = of(parser);
     s.ended = !s.skipped;
@@ -319,6 +327,7 @@ struct Http1Parser::Callbacks {
     out.on_header_value_complete = value_end;
     out.on_headers_complete = head_end;
     out.on_body = body;
+    out.on_chunk_complete = chunk_end;
     out.on_message_complete = message_end;
     return out;
   }
@@ -425,7 +434,11 @@ size_t Http1Parser::State::execute(std::string_view bytes) {
   if (bytes.empty()) return 0;
   llhttp_errno_t error = llhttp_execute(&parser, bytes.data(), bytes.size());
   if (error == HPE_OK) return bytes.size();
-  if (error == HPE_PAUSED) return static_cast<size_t>(llhttp_get_error_pos(&parser) - bytes.data());
+  if (error == HPE_PAUSED) {
+    const char* at = llhttp_get_error_pos(&parser);
+    llhttp_resume(&parser);
+    return static_cast<size_t>(at - bytes.data());
+  }
   if (fault == Fault::none) fail(Fault::malformed, llhttp_get_error_reason(&parser));
   return 0;
 }
@@ -446,9 +459,32 @@ size_t Http1Parser::State::feed_head(std::string_view bytes) {
   return used;
 }
 
+// Chunks that are here whole, with nothing but a size and data, need not go by llhttp, which stands before a chunk's
+// line as well before them as behind them. Many streams have a chunk for each event.
+size_t Http1Parser::State::take_chunks(std::string_view bytes) {
+  constexpr size_t kDigitsMax = 6;
+  size_t used = 0;
+  while (used < bytes.size()) {
+    std::string_view rest = bytes.substr(used);
+    size_t size = 0;
+    const char* line = std::from_chars(rest.data(), rest.data() + std::min(rest.size(), kDigitsMax), size, 16).ptr;
+    size_t begin = static_cast<size_t>(line - rest.data()) + 2, end = begin + size;
+    if (size == 0 || rest.size() < end + 2 || framing_size + begin > limits.head_bytes) break;
+    if (rest.substr(begin - 2, 2) != "\r\n" || rest.substr(end, 2) != "\r\n") break;
+    out->push_back({Piece::Kind::body, rest.substr(begin, size)});
+    framing_size = 2;
+    last = '\n';
+    used += end + 2;
+  }
+  return used;
+}
+
 size_t Http1Parser::State::feed_body(std::string_view bytes) {
-  framing = bytes.data();
-  size_t used = execute(bytes);
+  size_t used = at_chunk ? take_chunks(bytes) : 0;
+  if (used == bytes.size()) return used;
+  at_chunk = false;
+  framing = bytes.data() + used;
+  used += execute(bytes.substr(used));
   if (fault == Fault::none && chunked) check_framing(bytes.data() + used);
   return used;
 }

@@ -561,6 +561,41 @@ void malformed_lengths_are_refused(void**) {
     assert_fault(Kind::request, "POST / HTTP/1.1\r\n" + std::string(field) + "\r\n\r\n", Fault::none);
 }
 
+// Behind the first one, chunks that are whole do not go by llhttp: they say the same as those that come in bytes.
+void chunks_that_are_whole_are_no_others(void**) {
+  using namespace std::string_view_literals;
+  struct Case {
+    std::string_view chunks;
+    const char* body;
+    Fault fault;
+  };
+  for (const Case& c : {
+           Case{"2\r\nbc\r\n3\r\ndef\r\n0\r\n\r\n"sv, "abcdef", Fault::none},
+           Case{"0a\r\n0123456789\r\nA\r\n9876543210\r\n0\r\nx: y\r\n\r\n"sv, "a01234567899876543210", Fault::none},
+           Case{"2;x=y\r\nbc\r\n1\r\nd\r\n00\r\n\r\n"sv, "abcd", Fault::none},
+           Case{"00000002\r\nbc\r\n000001\r\nd\r\n0\r\n\r\n"sv, "abcd", Fault::none},
+           Case{"4\r\n\r\n\r\n\r\n1\r\nd\r\n0\r\n\r\n"sv, "a\r\n\r\nd", Fault::none},
+           Case{"2\r\nbc\r\n1\nd\r\n0\r\n\r\n"sv, "abc", Fault::malformed},
+           Case{"2\r\nbc\r\n1\r\nd\n0\r\n\r\n"sv, "abcd", Fault::malformed},
+           Case{"2\r\nbc\r\n1\r\nde\r\n0\r\n\r\n"sv, "abcd", Fault::malformed},
+           Case{"2\r\nbc\r\n-1\r\nd\r\n0\r\n\r\n"sv, "abc", Fault::malformed},
+           Case{"2\r\nbc\r\n+1\r\nd\r\n0\r\n\r\n"sv, "abc", Fault::malformed},
+           Case{"2\r\nbc\r\n0x1\r\nd\r\n0\r\n\r\n"sv, "abc", Fault::malformed},
+           Case{"2\r\nbc\r\n\r\n1\r\nd\r\n0\r\n\r\n"sv, "abc", Fault::malformed},
+           Case{"2\r\nbc\r\nfffffffffffffffff\r\nd\r\n"sv, "abc", Fault::malformed},
+       }) {
+    std::string text = std::string(kPostChunked) + "1\r\na\r\n" + std::string(c.chunks);
+    for (size_t step : {text.size(), size_t{1}, size_t{7}}) {
+      Reader reader(Kind::request);
+      for (size_t at = 0; at < text.size(); at += step) reader.feed(std::string_view(text).substr(at, step));
+      assert_text(reader.body, c.body);
+      assert_int_equal(reader.parser.fault(), c.fault);
+      assert_int_equal(reader.log.ends_with("end"), c.fault == Fault::none);
+      if (c.fault == Fault::none) assert_int_equal(reader.used, text.size());
+    }
+  }
+}
+
 void malformed_chunks_are_refused(void**) {
   for (std::string_view body :
        {"5\nhello\r\n0\r\n\r\n", "5\r\nhello\n0\r\n\r\n", "5\r\nhelloXX0\r\n\r\n", "5\r\nhello\rX0\r\n\r\n",
@@ -714,6 +749,7 @@ int main() {
       cmocka_unit_test(targets_pass_as_they_came),
       cmocka_unit_test(malformed_requests_are_refused),
       cmocka_unit_test(malformed_lengths_are_refused),
+      cmocka_unit_test(chunks_that_are_whole_are_no_others),
       cmocka_unit_test(malformed_chunks_are_refused),
       cmocka_unit_test(malformed_responses_are_refused),
       cmocka_unit_test(nothing_is_consumed_after_a_fault),
