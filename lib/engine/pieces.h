@@ -12,7 +12,8 @@
 
 namespace lb {
 
-// What is written here is no longer than a TLS record, as what a socket brings: the window may be overrun by one.
+// What lb writes goes on in pieces no longer than a TLS record, for the window may be overrun by one of them; what an
+// upstream sends may overrun it by a read (ReadBuffer::kBuffer).
 constexpr size_t kPieceMax = 16 * 1024;
 
 inline void push_pieces(Chain& to, std::string_view bytes) {

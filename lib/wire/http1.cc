@@ -462,7 +462,7 @@ size_t Http1Parser::State::feed_head(std::string_view bytes) {
 // Chunks that are here whole, with nothing but a size and data, need not go by llhttp, which stands before a chunk's
 // line as well before them as behind them. Many streams have a chunk for each event.
 size_t Http1Parser::State::take_chunks(std::string_view bytes) {
-  constexpr size_t kDigitsMax = 6;
+  constexpr size_t kDigitsMax = 6;  // Of 16 MiB: what is here whole is no longer than a read.
   size_t used = 0;
   while (used < bytes.size()) {
     std::string_view rest = bytes.substr(used);

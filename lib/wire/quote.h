@@ -15,33 +15,41 @@
 
 namespace lb {
 
-// Of a word's bytes, those that equal `byte`, or are less than `bound` (up to 0x80): by their top bits, of which the
+inline constexpr uint64_t kByteOnes = 0x0101010101010101u;  // Times a byte: a word of nothing else.
+
+// Of a word's bytes, those that are less than `bound` (up to 0x80), or equal `byte`: by their top bits, of which the
 // lowest that is set tells the truth (Mycroft).
-inline uint64_t bytes_equal(uint64_t word, char byte) {
-  constexpr uint64_t kOnes = 0x0101010101010101u, kTops = 0x8080808080808080u;
-  uint64_t zero = word ^ kOnes * static_cast<uint8_t>(byte);
-  return (zero - kOnes) & ~zero & kTops;
-}
 inline uint64_t bytes_below(uint64_t word, char bound) {
-  constexpr uint64_t kOnes = 0x0101010101010101u, kTops = 0x8080808080808080u;
-  return (word - kOnes * static_cast<uint8_t>(bound)) & ~word & kTops;
+  return (word - kByteOnes * static_cast<uint8_t>(bound)) & ~word & kByteOnes << 7;
 }
+inline uint64_t bytes_equal(uint64_t word, char byte) {
+  return bytes_below(word ^ kByteOnes * static_cast<uint8_t>(byte), 1);
+}
+
+// The first byte in [at, end) that `marks` finds, which says of a word what the two above do; `end` if there is none.
+template <typename Marks>
+const char* find_by_words(const char* at, const char* end, Marks marks) {
+  for (; end - at >= 8; at += 8) {
+    uint64_t word;
+    std::memcpy(&word, at, 8);
+    uint64_t found = marks(word);
+    if (found == 0) continue;
+    if constexpr (std::endian::native == std::endian::little) return at + std::countr_zero(found) / 8;
+    break;
+  }
+  while (at < end && marks(kByteOnes * static_cast<uint8_t>(*at)) == 0) at++;
+  return at;
+}
+
+inline uint64_t quotes_and_slashes(uint64_t word) { return bytes_equal(word, '"') | bytes_equal(word, '\\'); }
 
 // The first quote or backslash in [at, end); `end` if there is none. A word at a time, then by memchr.
 inline const char* find_mark(const char* at, const char* end) {
   constexpr size_t kProbe = 64;     // Most strings end sooner than a call of memchr pays.
   constexpr size_t kWindow = 4096;  // Enough for memchr to run at its full speed, and still cached the second time.
   const char* probe_end = at + std::min<size_t>(kProbe, static_cast<size_t>(end - at));
-  for (; probe_end - at >= 8; at += 8) {
-    uint64_t word;
-    std::memcpy(&word, at, 8);
-    uint64_t found = bytes_equal(word, '"') | bytes_equal(word, '\\');
-    if (found == 0) continue;
-    if constexpr (std::endian::native == std::endian::little) return at + std::countr_zero(found) / 8;
-    break;
-  }
-  for (; at < probe_end; at++)
-    if (*at == '"' || *at == '\\') return at;
+  at = find_by_words(at, probe_end, quotes_and_slashes);
+  if (at < probe_end) return at;
   while (at < end) {
     size_t size = std::min<size_t>(kWindow, static_cast<size_t>(end - at));
     auto quote = static_cast<const char*>(std::memchr(at, '"', size));
@@ -55,16 +63,7 @@ inline const char* find_mark(const char* at, const char* end) {
 
 // The same for short text, and a control character ends it too.
 inline const char* find_text_end(const char* at, const char* end) {
-  for (; end - at >= 8; at += 8) {
-    uint64_t word;
-    std::memcpy(&word, at, 8);
-    uint64_t found = bytes_equal(word, '"') | bytes_equal(word, '\\') | bytes_below(word, ' ');
-    if (found == 0) continue;
-    if constexpr (std::endian::native == std::endian::little) return at + std::countr_zero(found) / 8;
-    break;
-  }
-  while (at < end && *at != '"' && *at != '\\' && static_cast<uint8_t>(*at) >= ' ') at++;
-  return at;
+  return find_by_words(at, end, [](uint64_t word) { return quotes_and_slashes(word) | bytes_below(word, ' '); });
 }
 
 // The first quote in [at, end) that is not escaped; `end` if there is none. `escaped` says of the byte at `at`, and
