@@ -220,7 +220,7 @@ class Play:
 
     def ended(self, call, code, message):
         head, found, body = call.body.partition(b"\r\n\r\n")
-        call.body = body if found else b""
+        call.body = body if found else bytearray()
         lines = head.decode("latin-1").split("\r\n")
         if found:
             call.status = int(lines[0].split()[1])

@@ -4,10 +4,17 @@ import re
 
 from wire import GOOD, Reading
 
-# What the kernel may hold between an upstream and a caller, on loopback with default settings: the receive buffers of a
-# gateway and of curl (tcp_rmem: 6 MiB each) and the send buffer between them (tcp_wmem: 4 MiB).
-KERNEL_BYTES = 17 << 20
 CLOSED_WITHIN_US = 100_000  # The issue: an upstream is closed so soon after its caller has left.
+
+
+def kernel_bytes(place):
+    """What the kernel may hold between an upstream and a caller: as much as this machine lets the receive buffers of lb
+    and of curl grow, and the send buffer between them. The upstream's own is small (upstream.py)."""
+    def most(name):
+        with open(f"/proc/sys/net/ipv4/{name}") as file:
+            return int(file.read().split()[2])
+    buffers = {"sim": (), "sockets": ("tcp_rmem",), "gateway": ("tcp_rmem", "tcp_wmem", "tcp_rmem")}[place]
+    return sum(most(name) + (1 << 18) for name in buffers)  # What stands in the processes beside each comes on top.
 
 
 class Call:
@@ -15,7 +22,7 @@ class Call:
         self.asked = 0
         self.status = 0
         self.fields = {}
-        self.body = b""
+        self.body = bytearray()
         self.end = "hung"       # whole, broken, left, refused
         self.left = self.resumed = None
         self.message = ""       # Of an engine's error, which has no body.
@@ -217,7 +224,7 @@ class Judgement:
         if word == "closed":
             return self.closed_fault(seen)
         if word == "ahead":
-            most = int(rest.split()[-1]) + (0 if self.transcript.place == "sim" else KERNEL_BYTES)
+            most = int(rest.split()[-1]) + kernel_bytes(self.transcript.place)
             return None if seen.sent_by_resume <= most else f"{seen.sent_by_resume} bytes"
         return self.count_fault(len(seen.requests), word, " requests")
 

@@ -2,7 +2,6 @@
 the bytes of an answer to what it says."""
 
 import json
-import re
 
 NATIVE = ("openai-plain", "openai-stream", "anthropic-plain", "anthropic-stream")
 FORMS = (*NATIVE, "translated-plain", "translated-stream")  # Callers speak Anthropic's, upstreams OpenAI's.
@@ -225,7 +224,7 @@ class Wire:
 
 def events_of(text):
     """(name, data) of each event; comments are none."""
-    for block in re.split(r"\r?\n\r?\n", text):
+    for block in text.replace("\r\n", "\n").split("\n\n"):
         name, data = "", []
         for line in block.splitlines():
             field, _, value = line.partition(":")
@@ -239,10 +238,11 @@ def events_of(text):
 
 
 class Reading:
-    """What a caller makes of a body."""
+    """What a caller makes of a body. It is read where the upstreams are played, who must not wait for it: the time that
+    it takes is in proportion to the size."""
 
     def __init__(self, body, form, kind):
-        self.text = ""
+        self.pieces = []          # Of the text.
         self.terminated = False   # By [DONE] or message_stop.
         self.finished = False     # There was a reason to stop.
         self.malformed = 0
@@ -254,6 +254,7 @@ class Reading:
                 self.event(name, data)
         elif body:
             self.document(body, form)
+        self.text = "".join(self.pieces)
 
     def event(self, name, data):
         self.error_last = False
@@ -269,10 +270,10 @@ class Reading:
             self.errors.append(value)
             self.error_last = True
         for choice in value.get("choices", []):
-            self.text += choice.get("delta", {}).get("content") or ""
+            self.pieces.append(choice.get("delta", {}).get("content") or "")
             self.finished = self.finished or bool(choice.get("finish_reason"))
         if value.get("type") == "content_block_delta":
-            self.text += value["delta"].get("text", "")
+            self.pieces.append(value["delta"].get("text", ""))
         if value.get("type") == "message_delta":
             self.finished = self.finished or bool(value["delta"].get("stop_reason"))
         self.terminated = self.terminated or value.get("type") == "message_stop"
@@ -287,10 +288,10 @@ class Reading:
             self.errors.append(value)
         try:
             if form.asks_anthropic:
-                self.text = "".join(block.get("text", "") for block in value["content"])
+                self.pieces += [block.get("text", "") for block in value["content"]]
                 self.finished = bool(value["stop_reason"])
             else:
-                self.text = value["choices"][0]["message"]["content"]
+                self.pieces.append(value["choices"][0]["message"]["content"] or "")
                 self.finished = bool(value["choices"][0]["finish_reason"])
             self.terminated = True  # By its last brace.
         except (KeyError, IndexError, TypeError):
