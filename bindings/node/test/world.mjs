@@ -68,10 +68,11 @@ export async function until(what) {
   throw new Error('did not happen in time');
 }
 
-/** The median of five tries is below `limit`: the machine may be busy, but not always. */
+/** Three of at most fifteen tries take no more than `limit`: the machine may be busy, but what is too slow always is. */
 export async function usuallyWithin(limit, once) {
   const took = [];
-  for (let i = 0; i < 5; i++) took.push(await once());
-  const median = [...took].sort((a, b) => a - b)[2];
-  assert.ok(median <= limit, took.map((ms) => ms.toFixed(1)).join(' '));
+  while (took.filter((ms) => ms <= limit).length < 3) {
+    assert.ok(took.length < 15, took.map((ms) => ms.toFixed(1)).join(' '));
+    took.push(await once());
+  }
 }
