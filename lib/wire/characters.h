@@ -20,14 +20,13 @@ inline constexpr size_t kCharacterBlock = 64;
 
 // How many of the bytes of a block begin a character.
 inline uint64_t character_starts_portable(const char* block) {
-  constexpr uint64_t kOnes = 0x0101010101010101u;
   uint64_t inner = 0;  // By byte of a word: how many of the eight words have 10xxxxxx there.
   for (size_t i = 0; i < kCharacterBlock; i += 8) {
     uint64_t word;
     std::memcpy(&word, block + i, 8);
-    inner += word >> 7 & ~word >> 6 & kOnes;
+    inner += word >> 7 & ~word >> 6 & kByteOnes;
   }
-  return kCharacterBlock - (inner * kOnes >> 56);
+  return kCharacterBlock - (inner * kByteOnes >> 56);
 }
 
 // Those bytes of a block that are `c`, by bit.

@@ -219,8 +219,7 @@ class Play:
                 return
 
     def ended(self, call, code, message):
-        head, found, body = call.body.partition(b"\r\n\r\n")
-        call.body = body if found else bytearray()
+        head, found, call.body = call.body.partition(b"\r\n\r\n")
         lines = head.decode("latin-1").split("\r\n")
         if found:
             call.status = int(lines[0].split()[1])

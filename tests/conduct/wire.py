@@ -242,7 +242,7 @@ class Reading:
     it takes is in proportion to the size."""
 
     def __init__(self, body, form, kind):
-        self.pieces = []          # Of the text.
+        self.text = ""
         self.terminated = False   # By [DONE] or message_stop.
         self.finished = False     # There was a reason to stop.
         self.malformed = 0
@@ -250,13 +250,12 @@ class Reading:
         self.error_last = False   # Nothing came behind one.
         self.stream = "text/event-stream" in kind
         if self.stream:
-            for name, data in events_of(body):
-                self.event(name, data)
+            self.text = "".join(piece for name, data in events_of(body) for piece in self.event(name, data))
         elif body:
             self.document(body, form)
-        self.text = "".join(self.pieces)
 
     def event(self, name, data):
+        """Yields its pieces of the text."""
         self.error_last = False
         if data.strip() == "[DONE]":
             self.terminated = True
@@ -270,10 +269,10 @@ class Reading:
             self.errors.append(value)
             self.error_last = True
         for choice in value.get("choices", []):
-            self.pieces.append(choice.get("delta", {}).get("content") or "")
+            yield choice.get("delta", {}).get("content") or ""
             self.finished = self.finished or bool(choice.get("finish_reason"))
         if value.get("type") == "content_block_delta":
-            self.pieces.append(value["delta"].get("text", ""))
+            yield value["delta"].get("text", "")
         if value.get("type") == "message_delta":
             self.finished = self.finished or bool(value["delta"].get("stop_reason"))
         self.terminated = self.terminated or value.get("type") == "message_stop"
@@ -288,10 +287,10 @@ class Reading:
             self.errors.append(value)
         try:
             if form.asks_anthropic:
-                self.pieces += [block.get("text", "") for block in value["content"]]
+                self.text = "".join(block.get("text", "") for block in value["content"])
                 self.finished = bool(value["stop_reason"])
             else:
-                self.pieces.append(value["choices"][0]["message"]["content"] or "")
+                self.text = value["choices"][0]["message"]["content"]
                 self.finished = bool(value["choices"][0]["finish_reason"])
             self.terminated = True  # By its last brace.
         except (KeyError, IndexError, TypeError):
